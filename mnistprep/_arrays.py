@@ -1,0 +1,66 @@
+"""Where pictures live: in memory, in a memory map of a file, or in a temporary file when large."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Images = npt.NDArray[np.uint8]
+
+SPILL = 256 << 20  # bytes of pictures from which a temporary file holds them
+
+
+class Pages(mmap.mmap):
+    """A shared memory map of the package's own: its pages can be given back without loss.
+
+    A caller's own map may be a private copy, whose changes would be lost; those are left alone.
+    """
+
+
+def empty_images(shape: tuple[int, ...], *, shared: bool = False) -> Images:
+    """A writable uint8 array for pictures, its content undefined.
+
+    Large ones live in an unnamed temporary file, which goes with the array, so that a set larger
+    than memory can be read. A shared one can be filled by forked workers.
+    """
+    size = int(np.prod(shape, dtype=np.int64))
+    if size >= SPILL:
+        with tempfile.TemporaryFile(prefix="mnistprep-") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)  # a full disk shows here, not as SIGBUS
+            else:
+                file.truncate(size)
+            return np.frombuffer(Pages(file.fileno(), size), np.uint8).reshape(shape)
+    if shared and size:
+        return np.frombuffer(Pages(-1, size), np.uint8).reshape(shape)
+    return np.empty(shape, np.uint8)
+
+
+def map_bytes(path: Path) -> Images:
+    """The bytes of a file as a read-only 1-D array, memory-mapped (an empty file: no bytes)."""
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            return np.empty(0, np.uint8)
+        return np.frombuffer(Pages(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+
+
+def release(images: Images) -> None:
+    """Give the pages of a mapped array back to the system; its content is not affected."""
+    base: object = images
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, memoryview):
+        base = base.obj
+    if not isinstance(base, Pages) or not hasattr(base, "madvise"):
+        return
+    offset = images.ctypes.data - np.frombuffer(base, np.uint8).ctypes.data
+    first = offset - offset % mmap.PAGESIZE
+    stop = offset + images.nbytes
+    stop -= stop % mmap.PAGESIZE
+    if stop > first:
+        base.madvise(mmap.MADV_DONTNEED, first, stop - first)

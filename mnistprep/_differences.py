@@ -1,0 +1,104 @@
+"""Where two datasets differ, in sentences that name the place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mnistprep.dataset import CHUNK, Dataset, Split, example_hashes
+
+SHOWN = 5  # examples named; the rest are counted
+Place = Callable[[str, int], str]
+_Indices = np.ndarray[tuple[int], np.dtype[np.intp]]
+
+
+def differences(found: Dataset, true: Dataset, split: str, place: Place) -> list[str]:
+    """Sentences about what is wrong with `train` (followed by `valid`) or `test` of `found`.
+
+    place: says where the example (split, index) of `found` is.
+    """
+    if found.shape != true.shape:
+        return [f"{split}: pictures of {found.shape}, expected {true.shape}"]
+    mine, theirs = found.joined().splits[split], true.joined().splits[split]
+    where = _stored(found, split, place)
+    sentences = []
+    if len(mine) != len(theirs):
+        sentences.append(f"{split}: {len(mine):,} examples, expected {len(theirs):,}")
+    else:
+        wrong = _unequal(mine, theirs)
+        if len(wrong) <= len(mine) // 10:
+            sentences += [_describe(mine, theirs, int(k), where) for k in wrong[:SHOWN]]
+            return [*sentences, *_rest(len(wrong))]
+        if change := _change(mine, theirs):
+            return [f"{split}: {change}"]
+    return sentences + _strangers(mine, theirs, split, where)
+
+
+def _stored(found: Dataset, split: str, place: Place) -> Callable[[int], str]:
+    """The place of an example of the joined split, in the split that it is stored in."""
+    first = len(found.splits["train"]) if split == "train" and "train" in found.splits else 0
+
+    def where(index: int) -> str:
+        if split == "train" and "valid" in found.splits and index >= first:
+            return place("valid", index - first)
+        return place(split, index)
+
+    return where
+
+
+def _unequal(mine: Split, theirs: Split) -> _Indices:
+    wrong = mine.labels != theirs.labels
+    at = 0
+    for (left, _), (right, _) in zip(mine.chunks(), theirs.chunks(), strict=True):
+        same = (left == right).reshape(len(left), -1).all(axis=1)
+        wrong[at : at + len(left)] |= ~same
+        at += len(left)
+    return np.flatnonzero(wrong)
+
+
+def _describe(mine: Split, theirs: Split, index: int, where: Callable[[int], str]) -> str:
+    parts = []
+    pixels = np.argwhere(mine.images[index] != theirs.images[index])
+    if len(pixels):
+        at = tuple(int(n) for n in pixels[0])
+        found, expected = mine.images[index][at], theirs.images[index][at]
+        parts.append(
+            f"{len(pixels)} pixel{'s' if len(pixels) > 1 else ''} differ, the first at row {at[0]}, "
+            f"column {at[1]}: found {found}, expected {expected}"
+        )
+    if mine.labels[index] != theirs.labels[index]:
+        parts.append(f"label {mine.labels[index]}, expected {theirs.labels[index]}")
+    return f"{where(index)}: {'; '.join(parts)}"
+
+
+def _rest(count: int) -> list[str]:
+    return [f"and {count - SHOWN:,} examples more"] if count > SHOWN else []
+
+
+def _change(mine: Split, theirs: Split) -> str | None:
+    """What was done to all examples, where it is one of the mishaps that converters have."""
+    left, right = mine.images[:CHUNK], theirs.images[:CHUNK]
+    if np.array_equal(left, right):
+        return "the pictures are right, the labels are not theirs: shuffled or numbered anew"
+    if np.array_equal(left, 255 - right):
+        return "the pictures are inverted (255 - value)"
+    if left.shape[1] == left.shape[2] and np.array_equal(left, right.swapaxes(1, 2)):
+        return "the pictures are transposed (rows for columns)"
+    if np.array_equal(left, right[:, ::-1]) or np.array_equal(left, right[:, :, ::-1]):
+        return "the pictures are mirrored"
+    return None
+
+
+def _strangers(mine: Split, theirs: Split, split: str, where: Callable[[int], str]) -> list[str]:
+    """Examples that the true split does not have, and how many of its own are missing."""
+    left, right = example_hashes(mine), example_hashes(theirs)
+    strange = np.flatnonzero(~np.isin(left, right))
+    missing = int(np.count_nonzero(~np.isin(right, left)))
+    sentences = [f"{where(int(k))}: not one of the expected examples" for k in strange[:SHOWN]]
+    sentences += _rest(len(strange))
+    if missing:
+        sentences.append(f"{split}: {missing:,} of {len(theirs):,} expected examples are missing")
+    if not strange.size and not missing and len(mine) != len(theirs):
+        sentences.append(f"{split}: examples are there more or less often than they should")
+    return sentences

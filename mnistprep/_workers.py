@@ -1,0 +1,107 @@
+"""Work over spans of examples, in this process or in forked ones; results come in order.
+
+Only Linux forks: elsewhere fork is unsafe and spawn would run a caller's script again unless it
+has an `if __name__ == "__main__"` guard, which mnistprep does not ask for. There the same code runs
+in one process, with the same result.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import TypeVar
+
+from mnistprep.errors import MnistprepError, UsageError
+
+T = TypeVar("T")
+Span = tuple[int, int]
+
+
+def default_workers() -> int:
+    """Number of processors this process may use (at least 1)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def spans(total: int, size: int) -> list[Span]:
+    """Half-open spans of at most `size` that cover range(total) in order."""
+    return [(start, min(start + size, total)) for start in range(0, total, size)]
+
+
+def run(
+    task: Callable[[int, int], T], total: int, *, size: int, workers: int | None = None
+) -> Iterator[T]:
+    """Yield task(start, stop) for consecutive spans of range(total), in order.
+
+    With more than one worker the spans are dealt out in turn to forked processes, so that what a
+    worker does never depends on timing. Work of a single span never forks. An exception in a
+    worker is raised here.
+    """
+    if workers is not None and workers < 1:
+        raise UsageError(f"workers must be at least 1, not {workers}")
+    parts = spans(total, size)
+    count = min(default_workers() if workers is None else workers, len(parts))
+    if count <= 1 or sys.platform != "linux":
+        for start, stop in parts:
+            yield task(start, stop)
+        return
+    context = get_context("fork")
+    pipes = [context.Pipe(duplex=False) for _ in range(count)]
+    receivers = [receiver for receiver, _ in pipes]
+    processes = [
+        context.Process(target=_work, args=(task, parts[k::count], pipes[k][1], receivers))
+        for k in range(count)
+    ]
+    try:
+        with warnings.catch_warnings():
+            # Python 3.12+ warns when a process with threads forks. The children run NumPy, zlib
+            # and file calls only, and take no lock that another thread could hold.
+            warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
+            for process in processes:
+                process.start()
+        for _, sender in pipes:
+            sender.close()
+        for index in range(len(parts)):
+            try:
+                good, value = receivers[index % count].recv()
+            except EOFError:
+                raise MnistprepError(
+                    "a worker process ended early (killed, or out of memory); try --workers 1"
+                ) from None
+            if not good:
+                raise value
+            yield value
+    finally:
+        for process in processes:
+            if process.pid is not None:
+                process.terminate()
+                process.join()
+
+
+def _work(
+    task: Callable[[int, int], object],
+    parts: list[Span],
+    sender: Connection,
+    receivers: list[Connection],
+) -> None:
+    # Ctrl-C reaches the whole process group; the parent is the one that cleans up.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Without its reading ends in other hands, a pipe breaks when the parent dies, and so do we.
+    for receiver in receivers:
+        receiver.close()
+    try:
+        for start, stop in parts:
+            sender.send((True, task(start, stop)))
+    except BrokenPipeError:
+        pass
+    except Exception as error:
+        sender.send((False, error))
+    finally:
+        sender.close()

@@ -1,0 +1,177 @@
+"""Options that several commands have, and how they show progress, notes and results."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from mnistprep.catalog import DATASETS
+from mnistprep.dataset import SPLITS, Dataset
+from mnistprep.formats import FORMATS
+from mnistprep.selection import Selection
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FORMAT = click.Choice(list(FORMATS))
+EXISTING = click.Path(exists=True, path_type=Path)
+TARGET = click.Path(path_type=Path)
+
+
+def options(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Several click options as one decorator, shown in the order given."""
+
+    def apply(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+output = options(
+    click.option(
+        "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
+    ),
+    click.option("--quiet", "-q", is_flag=True, help="No progress, no notes, no summary."),
+)
+overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there already.")
+workers = click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes to use; the result is the same for any number.  [default: all processors]",
+)
+seed = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**64 - 1),
+    help="Choose examples at random, the classes in their proportions; also starts synth.",
+)
+selection = options(
+    click.option(
+        "--split", "splits", multiple=True, type=click.Choice(SPLITS), help="Keep this split only."
+    ),
+    click.option("--limit", type=click.IntRange(0), help="At most so many examples of each split."),
+    click.option(
+        "--per-class", type=click.IntRange(0), help="At most so many of each class and split."
+    ),
+    click.option(
+        "--validation",
+        type=click.IntRange(0),
+        help="Make the last so many training examples the split `valid`; 0 puts them back.",
+    ),
+)
+mirror = click.option(
+    "--mirror",
+    "mirrors",
+    multiple=True,
+    metavar="URL|PATH",
+    help="Where to get the dataset: a server's folder, a file, or a local folder or file in any "
+    "readable form. Tried before the published mirrors.",
+)
+dataset = click.option(
+    "--dataset",
+    metavar="NAME",
+    help=f"One of {', '.join(DATASETS)}, or synth:TRAIN,TEST for that many pictures."
+    "  [default: mnist]",
+)
+source = options(
+    dataset,
+    click.option("--input", "input_path", type=EXISTING, help="A file or folder to read instead."),
+    click.option("--from", "source_format", type=FORMAT, help="The format of --input."),
+    mirror,
+)
+writing = options(
+    click.option(
+        "-O",
+        "format_options",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="An option of the format; see `mnistprep formats NAME`.",
+    ),
+    overwrite,
+)
+
+
+def chosen(
+    splits: tuple[str, ...],
+    limit: int | None,
+    per_class: int | None,
+    validation: int | None,
+    seed: int | None,
+) -> Selection:
+    """The selection that the options ask for."""
+    return Selection(splits, limit, per_class, validation, seed)
+
+
+class Console:
+    """A Progress that draws a bar on a terminal's stderr, and shows notes there."""
+
+    def __init__(self, *, quiet: bool, as_json: bool) -> None:
+        self.quiet, self.as_json = quiet, as_json
+        self.notes: list[str] = []
+        self._bar: Any = None
+        self._draws = not quiet and sys.stderr.isatty()
+
+    def start(self, what: str, total: int | None, unit: str) -> None:
+        """Draw a new bar in place of the last."""
+        self.close()
+        if self._draws:
+            from tqdm import tqdm
+
+            bytes_ = unit in ("B", "bytes")
+            self._bar = tqdm(
+                total=total,
+                desc=what,
+                unit="B" if bytes_ else f" {unit}",
+                unit_scale=bytes_,
+                leave=False,
+                file=sys.stderr,
+            )
+
+    def advance(self, count: int) -> None:
+        """Move the bar."""
+        if self._bar is not None:
+            self._bar.update(count)
+
+    def note(self, message: str) -> None:
+        """Show the line, once."""
+        if message in self.notes:
+            return
+        self.notes.append(message)
+        if not self.quiet:
+            self.close()
+            click.echo(f"note: {message}", err=True)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def finish(self, text: str, document: dict[str, Any], *, always: bool = False) -> None:
+        """Print a result: the JSON document, or the text unless --quiet (`always`: even then)."""
+        self.close()
+        if self.as_json:
+            click.echo(json.dumps({**document, "notes": self.notes}, indent=2, ensure_ascii=True))
+        elif always or not self.quiet:
+            click.echo(text)
+
+
+def counts(dataset: Dataset) -> str:
+    """What a dataset holds, in a few words: "train 60,000, test 10,000"."""
+    return ", ".join(f"{name} {len(split):,}" for name, split in dataset.splits.items())
+
+
+def written(dataset: Dataset, path: Path, format: str, seconds: float) -> dict[str, Any]:
+    """What a command that wrote something says in JSON."""
+    return {
+        "path": str(path),
+        "format": format,
+        "splits": {name: len(split) for name, split in dataset.splits.items()},
+        "classes": list(dataset.classes),
+        "seconds": round(seconds, 3),
+    }

@@ -1,0 +1,84 @@
+"""mnistprep export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+
+import click
+
+from mnistprep.cli import _shared
+
+
+@click.command(
+    "export",
+    epilog="\b\nExamples:\n"
+    "  mnistprep export --format imagefolder\n"
+    "  mnistprep export --format csv -O header=none --output csv --limit 1000\n"
+    "  mnistprep export --format pkl --mirror ~/Downloads\n"
+    "  mnistprep export --format npz --dataset synth:6000,1000",
+)
+@click.option("--format", "-f", "format", required=True, type=_shared.FORMAT, help="What to write.")
+@click.option("--output", "-o", type=_shared.TARGET, help="Where; a name after dataset and format.")
+@_shared.source
+@_shared.writing
+@_shared.selection
+@_shared.seed
+@_shared.workers
+@_shared.output
+def command(
+    format: str,
+    output: Path | None,
+    dataset: str | None,
+    input_path: Path | None,
+    source_format: str | None,
+    mirrors: tuple[str, ...],
+    format_options: tuple[str, ...],
+    overwrite: bool,
+    splits: tuple[str, ...],
+    limit: int | None,
+    per_class: int | None,
+    validation: int | None,
+    seed: int | None,
+    workers: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Write a dataset in a format, from the network, a mirror or what you have."""
+    from mnistprep import convert, formats, sources
+    from mnistprep._files import refuse_existing
+    from mnistprep.selection import select
+
+    if dataset and input_path:
+        raise click.UsageError("--dataset and --input are two sources; give one")
+    begun = perf_counter()
+    console = _shared.Console(quiet=quiet, as_json=as_json)
+    values = formats.parse_options(format, format_options)
+    selection = _shared.chosen(splits, limit, per_class, validation, seed)
+    name = input_path.name.partition(".")[0] if input_path else dataset or "mnist"
+    target = output or Path(formats.default_output(format, name or "dataset"))
+    refuse_existing(target, overwrite=overwrite)
+    if input_path:
+        written = convert.convert(
+            input_path, target, source_format=source_format, target_format=format,
+            selection=selection, overwrite=overwrite, workers=workers, progress=console, **values,
+        )  # fmt: skip
+    else:
+        whole = sources.load(
+            name, mirrors=mirrors, seed=seed or 0, workers=workers, progress=console
+        )
+        written = select(whole, selection)
+        convert.write(
+            written,
+            target,
+            format,
+            overwrite=overwrite,
+            workers=workers,
+            progress=console,
+            **values,
+        )
+    seconds = perf_counter() - begun
+    console.finish(
+        f"{target}: {format}, {_shared.counts(written)} ({seconds:.1f} s)",
+        _shared.written(written, target, format, seconds),
+    )

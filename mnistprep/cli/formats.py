@@ -1,0 +1,33 @@
+"""mnistprep formats."""
+
+from __future__ import annotations
+
+import click
+
+from mnistprep.cli import _shared
+
+
+@click.command("formats", epilog="\b\nExamples:\n  mnistprep formats\n  mnistprep formats csv")
+@click.argument("name", required=False, type=_shared.FORMAT)
+@_shared.output
+def command(name: str | None, as_json: bool, quiet: bool) -> None:
+    """List the formats, or show the layout and the options of one."""
+    from mnistprep import formats
+
+    console = _shared.Console(quiet=quiet, as_json=as_json)
+    names = [name] if name else list(formats.FORMATS)
+    document = [
+        {
+            "name": n,
+            "summary": formats.summary(n),
+            "suffixes": list(formats.get(n).SUFFIXES),
+            "options": [formats.describe(k, p) for k, p in formats.options(n).items()],
+        }
+        for n in names
+    ]
+    if name:
+        lines = [formats.get(name).__doc__.rstrip(), ""]
+        lines += [f"-O {formats.describe(k, p)}" for k, p in formats.options(name).items()]
+    else:
+        lines = [f"{n:12} {formats.summary(n)}" for n in names]
+    console.finish("\n".join(lines).rstrip(), {"formats": document}, always=True)

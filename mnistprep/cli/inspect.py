@@ -1,0 +1,43 @@
+"""mnistprep inspect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mnistprep.cli import _shared
+
+
+@click.command(
+    "inspect",
+    epilog="\b\nExamples:\n"
+    "  mnistprep inspect ~/Downloads/mnist.pkl.gz\n"
+    "  mnistprep inspect mnist_images --preview sheet.png\n"
+    "  mnistprep inspect train-images-idx3-ubyte --json",
+)
+@click.argument("path", type=_shared.EXISTING)
+@click.option(
+    "--from", "source_format", type=_shared.FORMAT, help="What PATH is, if it is unclear."
+)
+@click.option("--preview", type=_shared.TARGET, help="A PNG file to write a contact sheet to.")
+@_shared.overwrite
+@_shared.workers
+@_shared.output
+def command(
+    path: Path,
+    source_format: str | None,
+    preview: Path | None,
+    overwrite: bool,
+    workers: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Say what PATH is: format, splits, counts, digests, and which dataset by its content."""
+    from mnistprep.inspection import inspect
+
+    console = _shared.Console(quiet=quiet, as_json=as_json)
+    found = inspect(
+        path, source_format, preview=preview, overwrite=overwrite, workers=workers, progress=console
+    )
+    console.finish(str(found), found.to_json(), always=True)

@@ -1,0 +1,88 @@
+"""mnistprep verify."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mnistprep.cli import _shared
+
+
+@click.command(
+    "verify",
+    epilog="\b\nExamples:\n"
+    "  mnistprep verify\n"
+    "  mnistprep verify mnist_images mnist.npz\n"
+    "  mnistprep verify --format csv --format pkl --no-train\n"
+    "  mnistprep verify subset.npz --input original/ --json",
+)
+@click.argument("paths", nargs=-1, type=_shared.EXISTING, metavar="[PATH]...")
+@click.option(
+    "--format", "-f", "formats", multiple=True, type=_shared.FORMAT,
+    help="Without PATH: the formats to try (default: all). With PATH: what it is, if unclear.",
+)  # fmt: skip
+@_shared.source
+@click.option(
+    "--split", "splits", multiple=True, type=click.Choice(["train", "test"]),
+    help="The splits that must be there.  [default: train and test]",
+)  # fmt: skip
+@click.option(
+    "--train/--no-train", default=True, help="Train on what was read, or compare digests only."
+)
+@click.option(
+    "--min-accuracy", type=click.FloatRange(0, 1),
+    help="Share of the test split that must come out right.  [default: 0.98, or the dataset's own]",
+)  # fmt: skip
+@click.option("--recipe", default="fast", show_default=True, help="What to train.")
+@click.option(
+    "--device", default="auto", show_default=True, help="Where to train.",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+)  # fmt: skip
+@_shared.seed
+@_shared.workers
+@_shared.output
+@click.pass_context
+def command(
+    ctx: click.Context,
+    paths: tuple[Path, ...],
+    formats: tuple[str, ...],
+    dataset: str | None,
+    input_path: Path | None,
+    source_format: str | None,
+    mirrors: tuple[str, ...],
+    splits: tuple[str, ...],
+    train: bool,
+    min_accuracy: float | None,
+    recipe: str,
+    device: str,
+    seed: int | None,
+    workers: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Prove that every format, or what is at PATH, holds the dataset: by digest and by training.
+
+    Without PATH the dataset is written in every format, read back, and compared. With PATH what is
+    there must be --dataset or --input, or any dataset of the catalog when neither is given. Exits
+    with 0 when all is right, with 1 when not.
+    """
+    from mnistprep import convert
+    from mnistprep.verification import verify
+
+    if dataset and input_path:
+        raise click.UsageError("--dataset and --input are two sources; give one")
+    if paths and len(formats) > 1:
+        raise click.UsageError("with PATH, one --format at most says what it is")
+    console = _shared.Console(quiet=quiet, as_json=as_json)
+    source = None
+    if input_path:
+        source = convert.read(input_path, source_format, workers=workers, progress=console)
+    report = verify(
+        *paths, format=formats[0] if paths and formats else None, formats=() if paths else formats,
+        dataset=dataset, source=source, mirrors=mirrors, splits=splits, train=train,
+        min_accuracy=min_accuracy, recipe=recipe, device=device, seed=seed or 0, workers=workers,
+        progress=console,
+    )  # fmt: skip
+    console.finish(str(report), report.to_json())
+    ctx.exit(report.exit_code)

@@ -1,0 +1,216 @@
+"""Bringing a published dataset into the cache, proven by the digests of its content."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import rmtree
+from urllib.parse import urlsplit, urlunsplit
+from urllib.request import url2pathname
+
+from mnistprep import catalog
+from mnistprep._content import is_content
+from mnistprep._files import describe, existing
+from mnistprep._progress import Progress, quiet
+from mnistprep._published import Content, IdxFile, Published
+from mnistprep._search import (
+    Search,
+    display,
+    join,
+    search_idx,
+    search_mirrors,
+    search_path,
+    search_whole,
+)
+from mnistprep.errors import FetchError, OfflineError, TargetError, UsageError
+
+_FILE_NAME = re.compile(r".+\.[0-9]*[a-z][a-z0-9]*", re.IGNORECASE)  # v1.0 is a folder
+
+
+def fetch(
+    name: str = "mnist",
+    mirrors: Sequence[str | Path] = (),
+    *,
+    progress: Progress = quiet,
+) -> Path:
+    """The folder with the uncompressed IDX files of a dataset, verified now; downloads if needed.
+
+    Sources in order: the cache; `mirrors`, each a URL (of a folder or of one file) or a local
+    folder or file in any form that mnistprep reads; the environment's MNISTPREP_MIRROR; the
+    published mirrors. With MNISTPREP_OFFLINE set no socket is opened. Any number of processes may
+    ask at once; one of them downloads.
+
+    Raises UnknownName, MissingPath, UsageError for a mirror that is neither URL nor path and for a
+    dataset that needs no download, TargetError when the cache cannot be written, and FetchError
+    (OfflineError) with every attempt when no source is left.
+    """
+    row = catalog.get(name)
+    if not row.files:
+        raise UsageError(f"{name} is made by mnistprep itself; there is nothing to fetch")
+    if isinstance(mirrors, (str, Path)):
+        mirrors = (mirrors,)
+    sources = [_source(mirror) for mirror in mirrors]
+    folder = cache_dir() / row.name
+    if not _missing(row, folder):
+        return folder
+    with _only_process(folder, progress):
+        partials = folder.with_name(f"{row.name}.downloads")
+        search = Search(row, folder, partials, _missing(row, folder), progress)
+        try:
+            _run(search, sources)
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        if search.needed:
+            raise _nothing_left(search)
+        rmtree(partials, ignore_errors=True)
+    return folder
+
+
+def cache_dir() -> Path:
+    """MNISTPREP_HOME, else XDG_CACHE_HOME/mnistprep, else ~/.cache/mnistprep; it need not exist.
+
+    Raises UsageError when there is no home folder.
+    """
+    if own := os.environ.get("MNISTPREP_HOME"):
+        return Path(os.path.abspath(os.path.expanduser(own)))
+    shared = os.environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(shared):  # a relative one is to be ignored (XDG Base Directory Specification)
+        return Path(shared) / "mnistprep"
+    home = os.path.expanduser("~")
+    if not os.path.isabs(home):
+        raise UsageError("no home folder to keep the cache in; set MNISTPREP_HOME to a folder")
+    return Path(home) / ".cache" / "mnistprep"
+
+
+def is_offline() -> bool:
+    """Whether MNISTPREP_OFFLINE forbids the network."""
+    return os.environ.get("MNISTPREP_OFFLINE", "").lower() not in ("", "0", "false", "no", "off")
+
+
+def _run(search: Search, sources: Sequence[str | Path]) -> None:
+    search_idx(search, search.folder)  # whatever a person has put there, compressed or not
+    for source in sources:
+        _ask(search, source)
+    if search.needed and (value := os.environ.get("MNISTPREP_MIRROR")):
+        try:
+            _ask(search, _source(value))
+        except UsageError as error:
+            search.failed("MNISTPREP_MIRROR", error)
+    if search.needed:
+        _ask_published(search)
+
+
+def _ask(search: Search, source: str | Path) -> None:
+    if not search.needed:
+        return
+    if isinstance(source, Path):
+        search_path(search, source, str(source))
+    elif is_offline():
+        search.failed(display(source), "not tried: MNISTPREP_OFFLINE is set")
+    elif _is_file_url(source):
+        search_whole(search, source)
+    else:
+        search_mirrors(search, [source], ["packed", "plain"])
+        urls = [(join(source, whole.content.name), whole.content) for whole in search.row.whole]
+        _ask_whole(search, urls)
+        if not source.endswith("/"):
+            _ask_whole(search, [(source, Content(""))])  # a file whose URL does not look like one
+
+
+def _ask_published(search: Search) -> None:
+    if is_offline():
+        search.failed("the published mirrors", "not tried: MNISTPREP_OFFLINE is set")
+        return
+    row, network = search.row, search.network
+    search_mirrors(search, row.mirrors, ["packed"])
+    if row.mirrors and all(map(network.is_dead, row.mirrors)):
+        return  # there is no network; further hosts would only take further seconds
+    _ask_whole(search, [(url, whole.content) for whole in row.whole for url in whole.urls])
+
+
+def _ask_whole(search: Search, urls: Sequence[tuple[str, Content]]) -> None:
+    for url, content in urls:
+        if search.needed and not search.network.is_dead(url):
+            search_whole(search, url, content.size)
+
+
+def _missing(row: Published, folder: Path) -> list[IdxFile]:
+    return [file for file in row.files if not is_content(folder / file.plain.name, file.plain)]
+
+
+def _source(value: str | Path) -> str | Path:
+    """A mirror as an http(s) URL or as a path that exists."""
+    scheme = re.match(r"([a-z][a-z0-9+.-]+)://", str(value), re.IGNORECASE)
+    if not isinstance(value, str) or not scheme:
+        if not str(value):
+            raise UsageError("a mirror is a URL or a path, not an empty text")
+        return existing(Path(os.path.expanduser(value)))
+    try:
+        parts = urlsplit(value)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if usable and parts.scheme in ("http", "https"):
+        return urlunsplit(parts)
+    if parts.scheme == "file" and parts.hostname in (None, "localhost"):
+        return existing(Path(url2pathname(parts.path)))
+    raise UsageError(f"{value}: a mirror is an http or https URL, or a local file or folder")
+
+
+def _is_file_url(url: str) -> bool:
+    name = urlsplit(url).path.rpartition("/")[2]
+    published = {file.plain.name for row in catalog.DATASETS.values() for file in row.files}
+    return name in published or _FILE_NAME.fullmatch(name) is not None
+
+
+@contextmanager
+def _only_process(folder: Path, progress: Progress) -> Iterator[None]:
+    """Hold the dataset's lock, which goes with the process however that ends."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            progress.note(f"waiting for another process that fetches {folder.name}")
+            lock.acquire()
+    except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
+        raise _unwritable(folder, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _unwritable(folder: Path, error: Exception) -> TargetError:
+    reason = describe(error) if isinstance(error, OSError) else str(error)
+    return TargetError(
+        f"the cache {folder.parent} cannot be written: {reason}; "
+        "set MNISTPREP_HOME to another folder"
+    )
+
+
+def _nothing_left(search: Search) -> FetchError:
+    """The error that says what is missing, what was tried, and what to do by hand."""
+    row = search.row
+    names = [file.plain.name for file in search.needed]
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    lines = [f"cannot get {row.title}: no source gave {names[0]}{more}; tried:"]
+    lines += [f"  {source}: {reason}" for source, reason in search.attempts]
+    lines += [
+        "To do it by hand, get these files (sizes and digests are of the uncompressed ones) and put",
+        f"them, compressed or not, into {search.folder}",
+        "or into any folder that is then given as --mirror FOLDER:",
+    ]
+    for file in search.needed:
+        digest = f"SHA-256 {file.plain.sha256}" if file.plain.sha256 else f"MD5 {file.plain.md5}"
+        size = f"{file.plain.size:,} bytes, {digest}"
+        lines += [f"  {file.plain.name}: {size}"]
+        lines += [f"    {join(base, file.packed.name)}" for base in row.mirrors]
+    lines += ["Without a network, --dataset synth works: digits drawn by mnistprep itself."]
+    return (OfflineError if is_offline() else FetchError)("\n".join(lines))

@@ -1,0 +1,185 @@
+"""The forms a dataset can have on disk: a module each, found by name or by content.
+
+A format module offers SUFFIXES, DEFAULT_OUTPUT, sniff, read, write and place, as Format describes
+them. It knows the core types, the errors and the file helpers; neither this table nor the command
+line.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, Protocol, cast, get_args, get_origin, get_type_hints
+
+from mnistprep._progress import Progress
+from mnistprep.dataset import Dataset
+from mnistprep.errors import DetectionError, UnknownName, UsageError
+
+FORMATS: dict[str, str] = {
+    "idx": "mnistprep.formats.idx",
+    "idx-gz": "mnistprep.formats.idx_gz",
+    "pkl": "mnistprep.formats.pkl",
+    "imagefolder": "mnistprep.formats.imagefolder",
+    "csv": "mnistprep.formats.csv",
+    "npz": "mnistprep.formats.npz",
+    "pt": "mnistprep.formats.pt",
+    "safetensors": "mnistprep.formats.safetensors",
+}
+
+_RESERVED = ("dataset", "path", "progress", "workers")  # arguments of `write` that are no options
+_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+class Format(Protocol):
+    """What every module in this package is."""
+
+    SUFFIXES: tuple[str, ...]
+    """File names that mean this format when something is to be written."""
+    DEFAULT_OUTPUT: str
+    """Where an export goes when nobody says; `{name}` is the dataset's."""
+    __doc__: str
+
+    def sniff(self, path: Path) -> bool:
+        """Whether the content of `path` is of this format; quick, and never by name alone."""
+
+    def read(self, path: Path, *, progress: Progress) -> Dataset:
+        """The dataset at `path`; raises FormatError for anything that is not right."""
+
+    def write(self, dataset: Dataset, path: Path, *, progress: Progress) -> None:
+        """Write `dataset` to `path`, which does not exist; its own options are keywords."""
+
+    def place(self, path: Path, split: str, index: int) -> str:
+        """Where in `path` the example `index` of a split is, for a message to a person."""
+
+
+def get(name: str) -> Format:
+    """The format of that name; raises UnknownName with the names there are."""
+    if name not in FORMATS:
+        raise UnknownName("format", name, FORMATS)
+    return cast(Format, import_module(FORMATS[name]))
+
+
+def detect(path: Path) -> tuple[str, Path]:
+    """The format of what is at `path`, and the path it is at: `path`, or the one child that fits.
+
+    Raises DetectionError when nothing or more than one thing is recognised.
+    """
+    found = matches(path)
+    if len(found) == 1:
+        return found[0], path
+    if found:
+        raise DetectionError(f"{path} could be {' or '.join(found)}; say which with --from FORMAT")
+    children = []
+    if path.is_dir():
+        children = [(name, child) for child in visible(path) for name in matches(child)]
+    if len(children) == 1:
+        return children[0]
+    if children:
+        listed = ", ".join(f"{child.name} ({name})" for name, child in children[:6])
+        raise DetectionError(f"{path} holds several datasets: {listed}; give the path of one")
+    raise DetectionError(f"{path}: {_unrecognised(path)}; known formats: {', '.join(FORMATS)}")
+
+
+def matches(path: Path) -> list[str]:
+    """The names of the formats that recognise `path` itself."""
+    return [name for name in FORMATS if get(name).sniff(path)]
+
+
+def visible(folder: Path) -> list[Path]:
+    """What lies in a folder, by name, without hidden entries."""
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def _unrecognised(path: Path) -> str:
+    if path.is_dir():
+        return "nothing here is a dataset" if visible(path) else "an empty folder"
+    if not path.is_file():
+        return "neither a file nor a folder"
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(512).lstrip().lower()
+    if not size:
+        return "an empty file"
+    if start.startswith((b"<!doctype html", b"<html", b"<?xml")):
+        return f"a web page of {size:,} bytes, not data"
+    if start.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the data; run `git lfs pull`"
+    return f"no format recognises these {size:,} bytes"
+
+
+def of_target(path: Path) -> str:
+    """The format that the name of a target means; raises UsageError when it means none."""
+    for name in FORMATS:
+        if any(path.name.lower().endswith(suffix) for suffix in get(name).SUFFIXES):
+            return name
+    raise UsageError(f"{path.name!r} does not say a format; add --to FORMAT ({', '.join(FORMATS)})")
+
+
+def summary(name: str) -> str:
+    """The one line that says what a format is."""
+    return get(name).__doc__.partition("\n")[0]
+
+
+def options(name: str) -> dict[str, inspect.Parameter]:
+    """The options that a format's `write` takes, with resolved types as annotations."""
+    write = get(name).write
+    hints = get_type_hints(write)
+    return {
+        key: parameter.replace(annotation=hints[key])
+        for key, parameter in inspect.signature(write).parameters.items()
+        if key not in _RESERVED
+    }
+
+
+def check_options(name: str, given: Iterable[str]) -> None:
+    """Raise UsageError for option names that a format's `write` does not take."""
+    known = options(name)
+    for key in given:
+        if key not in known:
+            raise UnknownName(f"option of {name}", key, [describe(k, p) for k, p in known.items()])
+
+
+def parse_options(name: str, pairs: Iterable[str]) -> dict[str, Any]:
+    """The keyword arguments for `write` that texts such as "header=none" give.
+
+    Raises UsageError, with the known options, for an unknown name or an ill-typed value.
+    """
+    known, parsed = options(name), {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        check_options(name, [key])
+        try:
+            if not equals:
+                raise ValueError
+            parsed[key] = _value(text, known[key].annotation)
+        except ValueError:
+            expected = describe(key, known[key])
+            raise UsageError(f"option {pair!r} of {name}: expected {expected}") from None
+    return parsed
+
+
+def _value(text: str, kind: Any) -> object:
+    if get_origin(kind) is Literal:
+        if text not in get_args(kind):
+            raise ValueError
+        return text
+    if kind is bool:
+        if text.lower() not in _WORDS:
+            raise ValueError
+        return _WORDS[text.lower()]
+    return kind(text)
+
+
+def describe(key: str, parameter: inspect.Parameter) -> str:
+    """An option as help shows it: its name, what it takes, its default."""
+    kind = parameter.annotation
+    takes = "|".join(get_args(kind)) if get_origin(kind) is Literal else kind.__name__
+    return f"{key}={takes} (default {parameter.default})"
+
+
+def default_output(name: str, dataset: str) -> str:
+    """The file or folder name of an export when nobody gives one."""
+    return get(name).DEFAULT_OUTPUT.format(name=dataset.replace(os.sep, "_").replace(":", "_"))

@@ -1,0 +1,192 @@
+"""A reader for pickles of NumPy arrays that runs nothing, and the stream that Python 2 wrote.
+
+The names a pickle asks for are answered with the stand-ins below, which note what they are given;
+not one function of NumPy or Python runs on the pickle's behalf. The names are all that NumPy's
+arrays use, from Python 2 protocol 0 to Python 3 protocol 5.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from mnistprep._files import Inflater
+from mnistprep.errors import FormatError
+from mnistprep.formats._scale import to_bytes
+
+_LARGE = 1 << 20  # bytes
+
+
+class Array:
+    """Stand-in for numpy.ndarray: holds shape, dtype and bytes once the pickle has set them."""
+
+    def __init__(self) -> None:
+        self.values: npt.NDArray[np.generic] | None = None
+
+    def __setstate__(self, state: object) -> None:
+        if not isinstance(state, tuple) or len(state) != 5:
+            raise FormatError("an array has an unknown state")
+        _, shape, dtype, fortran, data = state
+        self.values = _build(shape, dtype, fortran, data)
+
+
+class _DType:
+    """Stand-in for numpy.dtype: a code such as "f4" and a byte order; objects are refused."""
+
+    def __init__(self, code: object, *_: object) -> None:
+        text = code.decode("latin1") if isinstance(code, (bytes, bytearray)) else code
+        if not isinstance(text, str) or text.lstrip("<>|=")[:1] not in "biuf":
+            raise FormatError(f"an array of type {str(code)[:40]!r}, not of plain numbers")
+        try:
+            self.dtype = np.dtype(text)
+        except TypeError:
+            raise FormatError(f"an array of unknown type {text[:40]!r}") from None
+
+    def __setstate__(self, state: object) -> None:
+        if isinstance(state, tuple) and len(state) > 1 and state[1] in (b">", ">"):
+            self.dtype = self.dtype.newbyteorder(">")
+
+
+def _reconstruct(*_: object) -> Array:
+    return Array()
+
+
+def _encode(text: object, codec: object = "latin1", *_: object) -> bytes:
+    if not isinstance(text, str) or codec not in ("latin1", b"latin1"):
+        raise FormatError("text in another encoding than latin1")
+    return text.encode("latin1")
+
+
+def _frombuffer(data: object, dtype: object, shape: object, order: object = "C") -> Array:
+    array = Array()
+    array.values = _build(shape, dtype, order in ("F", b"F"), data)
+    return array
+
+
+def _build(shape: object, dtype: object, fortran: object, data: object) -> npt.NDArray[np.generic]:
+    if isinstance(data, str):
+        data = _encode(data)
+    if (
+        not isinstance(dtype, _DType)
+        or not isinstance(data, (bytes, bytearray))
+        or not isinstance(shape, tuple)
+        or not all(type(size) is int and size >= 0 for size in shape)
+    ):
+        raise FormatError("an array without plain shape, type and bytes")
+    size = int(np.prod(shape, dtype=object)) * dtype.dtype.itemsize
+    if size != len(data):
+        raise FormatError(f"an array of shape {shape} needs {size:,} bytes, it has {len(data):,}")
+    values = np.frombuffer(data, dtype.dtype).reshape(shape, order="F" if fortran else "C")
+    # Pictures become bytes at once, so that the floats of all splits never lie side by side.
+    return to_bytes(values, f"an array of shape {shape}") if len(shape) > 1 else values
+
+
+_NAMES: dict[tuple[str, str], object] = {
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy", "ndarray"): Array,
+    ("numpy", "dtype"): _DType,
+    ("_codecs", "encode"): _encode,
+    ("numpy.core.numeric", "_frombuffer"): _frombuffer,
+    ("numpy._core.numeric", "_frombuffer"): _frombuffer,
+}
+
+
+class _Memo(dict[int, object]):
+    """The unpickler's memo, without the bytes of large arrays: NumPy never asks for them again."""
+
+    def __setitem__(self, key: int, value: object) -> None:
+        parts = value if isinstance(value, tuple) else (value,)
+        if not any(isinstance(p, (bytes, bytearray, str)) and len(p) > _LARGE for p in parts):
+            super().__setitem__(key, value)
+
+
+# The unpickler in Python, not the one in C: its memo is a dict that a hostile index cannot blow up.
+class _Unpickler(pickle._Unpickler):
+    def __init__(self, stream: Inflater) -> None:
+        super().__init__(stream, encoding="bytes")  # type: ignore[arg-type]  # reads bytearrays
+        self.memo = _Memo()
+
+    def find_class(self, module: object, name: object) -> object:
+        try:
+            return _NAMES[_text(module), _text(name)]
+        except KeyError:
+            wanted = f"{_text(module)}.{_text(name)}"[:80]
+            raise FormatError(
+                f"it wants to run {wanted!r}, which no pickle of arrays needs; "
+                "nothing was run: do not open this file with pickle.load"
+            ) from None
+
+
+def _text(name: object) -> str:
+    return name.decode("latin1") if isinstance(name, bytes) else str(name)
+
+
+def load(stream: Inflater) -> object:
+    """What the pickle in `stream` holds: tuples, lists, dicts, numbers, strings and Arrays.
+
+    Raises FormatError for a pickle that asks for anything but arrays, before anything is run, and
+    for one that is damaged.
+    """
+    try:
+        return _Unpickler(stream).load()
+    except FormatError as error:
+        message = str(error)
+        prefix = f"{stream.path}: "
+        raise FormatError(message if message.startswith(prefix) else prefix + message) from None
+    except MemoryError:
+        raise FormatError(f"{stream.path}: a damaged pickle (a size beyond memory)") from None
+    # Damage makes the unpickler raise nearly anything: KeyError, struct.error, AttributeError, ...
+    except Exception as error:
+        reason = f"{type(error).__name__}: {str(error)[:80]}"
+        raise FormatError(f"{stream.path}: a damaged pickle ({reason})") from None
+
+
+def is_pickle(start: bytes) -> bool:
+    """Whether a file that begins so is a pickle: protocol 2 or later, or 0 and 1 with a tuple.
+
+    PyTorch's older files are pickles too; the number they begin with tells them apart.
+    """
+    if start[:2] in (b"((", b"(l", b"(d", b"(c"):
+        return True
+    modern = start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5")
+    return modern and start[2:6] != b"\x8a\nl\xfc"
+
+
+def dump(pairs: Iterable[tuple[Iterator[bytes], str, tuple[int, ...]]]) -> Iterator[bytes]:
+    """The bytes of ((x, y), (x, y), ...) as Python 2 pickles it with protocol 2.
+
+    Each array is (content in chunks, dtype code such as "f4", shape); x and y alternate.
+    Every Python and NumPy reads this stream; what a newer one writes, older ones cannot.
+    """
+    yield b"\x80\x02"
+    count = 0
+    for count, (chunks, code, shape) in enumerate(pairs, start=1):
+        size = int(np.prod(shape, dtype=object)) * int(code[1:])
+        yield (
+            b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+            b"(K\x01(" + b"".join(map(_integer, shape)) + b"t"
+            b"cnumpy\ndtype\n" + _string_header(len(code)) + code.encode() + b"K\x00K\x01\x87R"
+            b"(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89" + _string_header(size)
+        )
+        yield from chunks
+        yield b"tb"
+        if count % 2 == 0:
+            yield b"\x86"
+    yield {2: b"\x85", 4: b"\x86", 6: b"\x87"}[count] + b"."
+
+
+def _integer(number: int) -> bytes:
+    if number < 1 << 8:
+        return b"K" + bytes([number])
+    return (
+        b"M" + struct.pack("<H", number) if number < 1 << 16 else b"J" + struct.pack("<i", number)
+    )
+
+
+def _string_header(size: int) -> bytes:
+    return b"U" + bytes([size]) if size < 256 else b"T" + struct.pack("<i", size)

@@ -1,0 +1,51 @@
+"""Pixels stored as numbers, brought back to the bytes they were made from, exactly or not."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from mnistprep._arrays import Images, empty_images
+from mnistprep.errors import FormatError
+
+_STEP = 1024  # pictures
+
+
+def to_bytes(values: npt.NDArray[np.generic], where: str) -> Images:
+    """uint8 pictures of `values`: byte / 256, byte / 255 or bytes, in any number type.
+
+    One scale must give back every value bit for bit. Raises FormatError, which starts with `where`,
+    for anything else: pictures that were normalised or resampled cannot be had back.
+    """
+    images = empty_images(values.shape)
+    furthest = -1
+    for scale in (256, 255, 1) if values.dtype.kind == "f" else (1,):
+        wrong = _convert(values, images, scale)
+        if wrong is None:
+            return images
+        furthest = max(furthest, wrong)
+    raise FormatError(
+        f"{where}: picture {furthest} holds values that are neither bytes nor bytes divided by 255 "
+        "or 256; they were changed, and the pictures cannot be had back exactly"
+    )
+
+
+def _convert(values: npt.NDArray[np.generic], images: Images, scale: int) -> int | None:
+    """Fill `images`; the index of the first picture that is not exact, or None."""
+    tables = [np.arange(256).astype(values.dtype)]
+    if scale != 1:  # divided in double precision and rounded, or in the array's own
+        tables = [
+            (np.arange(256) / scale).astype(values.dtype),
+            tables[0] / values.dtype.type(scale),
+        ]
+    for start in range(0, len(values), _STEP):
+        part = values[start : start + _STEP]
+        with np.errstate(all="ignore"):  # infinities, NaN and large values fail the comparison
+            numbers = np.rint(np.multiply(part, scale, dtype=values.dtype)) if scale != 1 else part
+            found = numbers.astype(np.uint8)
+        if not any(np.array_equal(table[found], part) for table in tables):
+            matches = np.any([table[found] == part for table in tables], axis=0)
+            wrong = ~matches.reshape(len(part), -1).all(axis=1)
+            return start + int(wrong.argmax()) if wrong.any() else start
+        images[start : start + _STEP] = found
+    return None

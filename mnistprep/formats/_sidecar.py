@@ -1,0 +1,57 @@
+"""What a folder's own layout has no place for: class names and the shape of a picture.
+
+`mnistprep.json` lies at the top of every folder that mnistprep writes. Other readers ignore it; a
+folder without it reads as far as its layout goes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnistprep.dataset import Dataset
+from mnistprep.errors import FormatError
+
+NAME = "mnistprep.json"
+_LIMIT = 64 << 20  # bytes; a million class names fit
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """classes: names in label order; shape: (H, W) or (H, W, C) of every picture."""
+
+    classes: tuple[str, ...]
+    shape: tuple[int, ...]
+
+
+def write(dataset: Dataset, folder: Path) -> None:
+    """Write the sidecar of `dataset` into `folder`."""
+    content = {"classes": list(dataset.classes), "shape": list(dataset.shape)}
+    text = json.dumps(content, ensure_ascii=False, indent=1)
+    (folder / NAME).write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def find(folder: Path) -> Sidecar | None:
+    """The sidecar of `folder`, if it has one; raises FormatError when it is damaged."""
+    path = folder / NAME
+    if not path.is_file():
+        return None
+    if path.stat().st_size > _LIMIT:
+        raise FormatError(f"{path}: larger than any sidecar; remove it to read without")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        classes, shape = content["classes"], content["shape"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise FormatError(
+            f"{path}: not a sidecar of mnistprep; remove it to read without"
+        ) from None
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise FormatError(f"{path}: `classes` must be a list of names")
+    if (
+        not isinstance(shape, list)
+        or len(shape) not in (2, 3)
+        or not all(type(size) is int and 0 < size < 2**32 for size in shape)
+    ):
+        raise FormatError(f"{path}: `shape` must be [height, width] or [height, width, channels]")
+    return Sidecar(tuple(classes), tuple(shape))

@@ -1,0 +1,372 @@
+"""CSV files, a row a picture: the label, then the pixels row by row, 0 to 255.
+
+    <out>/mnist_train.csv, <out>/mnist_test.csv (and mnist_valid.csv), LF line ends, no quotes
+    <out>/mnist_<split>.csv alone when the target ends in .csv and there is one split
+    <out>/mnistprep.json      class names and picture shape (other readers ignore it)
+
+    header=rowcol   label,1x1,1x2,...,28x28      "MNIST in CSV" on Kaggle, the default
+    header=pixel0   label,pixel0,...,pixel783    Kaggle's Digit Recognizer
+    header=pixel1   label,pixel1,...,pixel784    Zalando's Fashion-MNIST
+    header=none     no header                    J. Redmon's files
+
+Read by pandas.read_csv (with header=None for `none`), polars, numpy.loadtxt, Hugging Face `csv`.
+Grey pictures only. Reading finds the dialect and the label column by itself; pictures that are not
+square need the `rowcol` header or the sidecar. A file without labels is refused.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mnistprep import _workers
+from mnistprep._arrays import Images, empty_images, map_bytes, release
+from mnistprep._files import head
+from mnistprep._progress import Progress, quiet
+from mnistprep.dataset import SPLITS, Dataset, Split, default_classes
+from mnistprep.errors import FormatError, UnsupportedError
+from mnistprep.formats import _sidecar
+
+SUFFIXES: tuple[str, ...] = (".csv",)
+DEFAULT_OUTPUT = "{name}_csv"
+Header = Literal["none", "rowcol", "pixel0", "pixel1"]
+
+_ROWS = 1000  # rows a step, written
+_BLOCK = 2 << 20  # bytes a step, read
+_NAMES = (("train", "train"), ("test", "test"), ("t10k", "test"), ("val", "valid"))
+_LABEL = re.compile(r"label|class|target|digit|y", re.IGNORECASE)
+_LINE_LIMIT = 16 << 20  # bytes; a picture of 2048 x 2048 fits
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What one file looks like: where rows start, their columns, the label's, the picture shape."""
+
+    start: int  # bytes before the first row
+    lines: int  # lines before the first row
+    columns: int
+    label: int  # column
+    shape: tuple[int, int]
+
+
+def sniff(path: Path) -> bool:
+    """Whether `path` is a text of comma-separated numbers, or a folder with such .csv files."""
+    if path.is_dir():
+        return any(_is_rows(file) for file in sorted(path.glob("*.csv")))
+    return _is_rows(path)
+
+
+def _is_rows(path: Path) -> bool:
+    start = head(path, 1 << 16)
+    first, _, rest = start.partition(b"\n")
+    line = (rest.partition(b"\n")[0] if b"\n" in rest else rest) or first
+    return line.count(b",") > 2 and re.fullmatch(rb"[0-9,]+\r?", line[:4096]) is not None
+
+
+def read(path: Path, *, progress: Progress = quiet, workers: int | None = None) -> Dataset:
+    """Read one file or a folder of them; raises FormatError with the line that is wrong."""
+    files = _files(path)
+    sidecar = _sidecar.find(path) if path.is_dir() else None
+    splits = {}
+    for name, file in files.items():
+        data = map_bytes(file)
+        if not len(data) and sidecar:
+            splits[name] = Split(empty_images((0, *sidecar.shape)), np.empty(0, np.int64))
+            continue
+        dialect = _dialect(file, data, sidecar)
+        splits[name] = _read_rows(file, data, dialect, progress, workers)
+    classes = sidecar.classes if sidecar else default_classes(s.labels for s in splits.values())
+    return Dataset(path.name, splits, classes)
+
+
+def _files(path: Path) -> dict[str, Path]:
+    if not path.is_dir():
+        return {_split_name(path): path}
+    files: dict[str, Path] = {}
+    for file in sorted(path.glob("*.csv")):
+        name = _split_name(file)
+        if name in files:
+            raise FormatError(
+                f"{path}: {files[name].name} and {file.name} are both {name}; "
+                "keep one, or name the other after its split"
+            )
+        files[name] = file
+    if not files:
+        raise FormatError(f"{path}: no .csv files here")
+    return {name: files[name] for name in SPLITS if name in files}
+
+
+def _split_name(file: Path) -> str:
+    return next((split for part, split in _NAMES if part in file.name.lower()), "train")
+
+
+def _dialect(file: Path, data: Images, sidecar: _sidecar.Sidecar | None) -> Dialect:
+    lines = _first_lines(file, data)
+    fields = [field.strip('" ') for field in lines[0].split(",")]
+    named = any(re.search(r"[A-Za-z]", field) for field in fields)
+    label = _named_label(file, fields) if named else _guessed_label(file, lines)
+    shape = _shape(file, [f for k, f in enumerate(fields) if k != label], named, sidecar)
+    start = len(lines[0].encode()) + 1 if named else 0
+    return Dialect(start, int(named), len(fields), label, shape)
+
+
+def _first_lines(file: Path, data: Images) -> list[str]:
+    start = data[:_LINE_LIMIT].tobytes()
+    if b"\n" not in start and len(data) > _LINE_LIMIT:
+        raise FormatError(f"{file}: the first line is longer than {_LINE_LIMIT:,} bytes")
+    try:
+        lines = start.decode("ascii", errors="strict").split("\n")[:200]
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{file}: byte {error.start} is not plain text") from None
+    return lines if len(lines) == 1 else lines[:-1]
+
+
+def _named_label(file: Path, fields: list[str]) -> int:
+    found = [k for k, field in enumerate(fields) if _LABEL.fullmatch(field)]
+    if not found:
+        raise FormatError(
+            f"{file}: no column is called `label` among {len(fields)}; a file without labels "
+            "(such as the Digit Recognizer's test.csv) is not a split that can be trained on"
+        )
+    if len(found) > 1:
+        raise FormatError(f"{file}: {len(found)} columns could be the label; name one `label`")
+    return found[0]
+
+
+def _guessed_label(file: Path, lines: list[str]) -> int:
+    """Column of the label in rows without names: the first, unless only the last can be it.
+
+    Corner pixels are background in these sets, so a column of zeros is no label where the other
+    end of the row varies.
+    """
+    rows = [line.rstrip("\r").split(",") for line in lines]
+    columns = len(rows[0])
+    if math.isqrt(columns) ** 2 == columns and math.isqrt(columns - 1) ** 2 != columns - 1:
+        raise FormatError(
+            f"{file}: {columns} values a row are a picture without a label; "
+            "give the file with labels, or add a first column with them"
+        )
+    blank_first = all(row[0] == "0" for row in rows)
+    blank_last = all(row[-1] == "0" for row in rows)
+    return columns - 1 if blank_first and not blank_last else 0
+
+
+def _shape(
+    file: Path, pixels: list[str], named: bool, sidecar: _sidecar.Sidecar | None
+) -> tuple[int, int]:
+    count = len(pixels)
+    if sidecar and len(sidecar.shape) == 2 and math.prod(sidecar.shape) == count:
+        return sidecar.shape[0], sidecar.shape[1]
+    corner = re.fullmatch(r"(\d{1,9})x(\d{1,9})", pixels[-1]) if named and pixels else None
+    if corner and int(corner[1]) * int(corner[2]) == count:
+        return int(corner[1]), int(corner[2])
+    side = math.isqrt(count)
+    if side * side != count or not count:
+        raise FormatError(
+            f"{file}: {count} pixels a row are not a square, and neither a 1x1,1x2,... header "
+            "nor mnistprep.json says the shape"
+        )
+    return side, side
+
+
+def _read_rows(
+    file: Path, data: Images, dialect: Dialect, progress: Progress, workers: int | None
+) -> Split:
+    cuts, rows = _cut(data, dialect.start)
+    if not dialect.shape or rows[-1] < 0:
+        raise FormatError(f"{file}: no rows")
+    images = empty_images((rows[-1], *dialect.shape), shared=True)
+    labels = np.empty(rows[-1], np.int64)
+    pixels = images.reshape(rows[-1], -1)
+    progress.start(f"read {file.name}", rows[-1], "examples")
+
+    def parse(first: int, last: int) -> npt.NDArray[np.int64]:
+        found = []
+        for k in range(first, last):
+            block = data[cuts[k] : cuts[k + 1]]
+            table = _parse(file, block, dialect, rows[k])
+            found.append(table[:, dialect.label].astype(np.int64))
+            out = pixels[rows[k] : rows[k + 1]]
+            out[:, : dialect.label] = table[:, : dialect.label]
+            out[:, dialect.label :] = table[:, dialect.label + 1 :]
+            release(block)
+        return np.concatenate(found)
+
+    at = 0
+    for part in _workers.run(parse, len(cuts) - 1, size=2, workers=workers):
+        labels[at : at + len(part)] = part
+        at += len(part)
+        progress.advance(len(part))
+    return Split(images, labels)
+
+
+def _cut(data: Images, start: int) -> tuple[list[int], list[int]]:
+    """Byte positions that cut the rows into blocks of whole lines, and rows before each."""
+    cuts, rows = [start], [0]
+    while cuts[-1] < len(data):
+        stop = min(cuts[-1] + _BLOCK, len(data))
+        block = data[cuts[-1] : stop]
+        ends = np.flatnonzero(block == 10)
+        while not len(ends) and stop < len(data):  # a line longer than a block
+            stop = min(stop + _BLOCK, len(data))
+            ends = np.flatnonzero(data[cuts[-1] : stop] == 10)
+        last = stop == len(data)
+        ended = len(ends) and cuts[-1] + int(ends[-1]) + 1 == len(data)
+        rows.append(rows[-1] + len(ends) + (1 if last and not ended else 0))
+        cuts.append(stop if last else cuts[-1] + int(ends[-1]) + 1)
+        release(block)
+    return cuts, rows
+
+
+def _parse(file: Path, block: Images, dialect: Dialect, row: int) -> npt.NDArray[np.int64]:
+    """The numbers of whole lines as (rows, columns); labels may be large, pixels are 0 to 255."""
+    text = block if block[-1] == 10 else np.append(block, np.uint8(10))
+    if (text == 13).any():
+        text = text[text != 13]
+    ends = np.flatnonzero((text == 44) | (text == 10))
+    columns = dialect.columns
+    if len(ends) % columns or not (text[ends[columns - 1 :: columns]] == 10).all():
+        raise _explain(file, text, dialect, row)
+    if np.count_nonzero(text == 10) * columns != len(ends):
+        raise _explain(file, text, dialect, row)
+    lengths = np.diff(ends, prepend=-1) - 1
+    digits = text - np.uint8(48)
+    digits[ends] = 0
+    widths = lengths.reshape(-1, columns)
+    label_width = int(widths[:, dialect.label].max())
+    widths[:, dialect.label] = np.minimum(widths[:, dialect.label], 3)
+    if lengths.min() < 1 or lengths.max() > 3 or label_width > 10 or (digits > 9).any():
+        raise _explain(file, text, dialect, row)
+    padded = np.concatenate([np.zeros(2, np.uint8), digits])  # so that ends - 3 is inside
+    values = padded[ends + 1].astype(np.int64)
+    values += np.where(lengths > 1, padded[ends], 0) * np.int64(10)
+    values += np.where(lengths > 2, padded[ends - 1], 0) * np.int64(100)
+    table = values.reshape(-1, columns)
+    if label_width > 3:
+        stops = ends.reshape(-1, columns)[:, dialect.label]
+        starts = ends.reshape(-1)[np.arange(len(stops)) * columns + dialect.label - 1] + 1
+        for k, stop in enumerate(stops):
+            first = 0 if k == 0 and dialect.label == 0 else int(starts[k])
+            table[k, dialect.label] = int(text[first:stop].tobytes())
+    pixels = np.delete(table, dialect.label, axis=1)
+    if (pixels > 255).any():
+        raise _explain(file, text, dialect, row)
+    return table
+
+
+def _explain(file: Path, text: Images, dialect: Dialect, row: int) -> FormatError:
+    """The error for the first line of a block that is not a row of the dialect."""
+    for k, line in enumerate(text.tobytes()[:-1].split(b"\n")):
+        where = f"{file}, line {row + k + dialect.lines + 1}"
+        fields = line.split(b",")
+        if len(fields) != dialect.columns:
+            return FormatError(f"{where}: expected {dialect.columns} values, found {len(fields)}")
+        for column, field in enumerate(fields):
+            if not re.fullmatch(rb"[0-9]{1,10}", field):
+                shown = field[:20].decode("latin1")
+                return FormatError(f"{where}: column {column + 1} is {shown!r}, not a whole number")
+            if column != dialect.label and int(field) > 255:
+                value = int(field)
+                return FormatError(f"{where}: column {column + 1} is {value}; pixels end at 255")
+            if len(field) > 3 and column != dialect.label:
+                return FormatError(f"{where}: column {column + 1} has leading zeros: {field!r}")
+    return FormatError(f"{file}: a block that starts at line {row + 1} is not rows of numbers")
+
+
+def write(
+    dataset: Dataset,
+    path: Path,
+    *,
+    progress: Progress = quiet,
+    workers: int | None = None,
+    header: Header = "rowcol",
+    name: str = "mnist",
+) -> None:
+    """Write the folder `path`, or one file when it ends in .csv.
+
+    `name` begins the names of the files. Raises UnsupportedError for colour, and for what a single
+    file cannot hold.
+    """
+    if len(dataset.shape) != 2:
+        raise UnsupportedError("CSV holds grey pictures; these have channels")
+    height, width = dataset.shape
+    if path.suffix == ".csv":
+        _check_single(dataset, header)
+        targets = {split: path for split in dataset.splits}
+    else:
+        path.mkdir()
+        targets = {split: path / f"{name}_{split}.csv" for split in dataset.splits}
+        _sidecar.write(dataset, path)
+    for split, target in targets.items():
+        examples = dataset.splits[split]
+        progress.start(f"write {target.name}", len(examples), "examples")
+        with target.open("xb") as file:
+            file.write(_header(header, height, width))
+            for rows in _rows(examples, workers):
+                file.write(rows)
+                progress.advance(rows.count(b"\n"))
+
+
+def _check_single(dataset: Dataset, header: str) -> None:
+    if len(dataset.splits) > 1:
+        listed = " and ".join(dataset.splits)
+        raise UnsupportedError(
+            f"one .csv file holds one split, not {listed}: choose one, or a folder"
+        )
+    height, width = dataset.shape
+    if header != "rowcol" and height != width:
+        raise UnsupportedError(
+            "one .csv file keeps a shape that is not square with header=rowcol only"
+        )
+    names = default_classes(split.labels for split in dataset.splits.values())
+    if names != dataset.classes:
+        raise UnsupportedError("one .csv file has no place for class names: give a folder")
+
+
+def _header(header: str, height: int, width: int) -> bytes:
+    if header == "none":
+        return b""
+    if header == "rowcol":
+        names = [
+            f"{row}x{column}" for row in range(1, height + 1) for column in range(1, width + 1)
+        ]
+    else:
+        first = int(header[-1])
+        names = [f"pixel{k}" for k in range(first, first + height * width)]
+    return (",".join(["label", *names]) + "\n").encode()
+
+
+def _rows(split: Split, workers: int | None) -> Iterator[bytes]:
+    cells = np.zeros((256, 4), np.uint8)  # ",0" to ",255", zero bytes for what is not there
+    for value in range(256):
+        text = f",{value}".encode()
+        cells[value, : len(text)] = list(text)
+    columns = math.prod(split.shape)
+
+    def format_rows(start: int, stop: int) -> bytes:
+        numbers = split.labels[start:stop].astype("S10").view(np.uint8).reshape(-1, 10)
+        table = np.zeros((stop - start, 10 + 4 * columns + 1), np.uint8)
+        table[:, :10] = numbers
+        table[:, 10:-1] = cells[split.images[start:stop].reshape(stop - start, -1)].reshape(
+            stop - start, -1
+        )
+        table[:, -1] = 10
+        release(split.images[start:stop])
+        rows: bytes = table[table != 0].tobytes()
+        return rows
+
+    return _workers.run(format_rows, len(split), size=_ROWS, workers=workers)
+
+
+def place(path: Path, split: str, index: int) -> str:
+    """The file and line of an example."""
+    file = _files(path)[split]
+    named = re.search(rb"[A-Za-z]", head(file, 1 << 16).partition(b"\n")[0]) is not None
+    return f"{file}, line {index + 1 + int(named)}"

@@ -1,0 +1,52 @@
+"""IDX files in gzip, as every mirror of MNIST serves them; what Keras and TFDS download.
+
+    <out>/train-images-idx3-ubyte.gz    gzip of the files that the format `idx` describes
+    <out>/train-labels-idx1-ubyte.gz
+    <out>/t10k-images-idx3-ubyte.gz
+    <out>/t10k-labels-idx1-ubyte.gz
+    <out>/mnistprep.json                class names (other readers ignore it)
+
+Specification: RFC 1952 for gzip; the header has no time and no name. Read by Fashion-MNIST's
+mnist_reader, Keras, python-mnist (gz=True). torchvision wants the files uncompressed. Compressed
+bytes differ from LeCun's; the content, and so its digest, is the same. No place for `valid`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mnistprep._files import write_gzip
+from mnistprep._progress import Progress, quiet
+from mnistprep.dataset import Dataset
+from mnistprep.errors import UsageError
+from mnistprep.formats import _idx, _sidecar
+
+SUFFIXES: tuple[str, ...] = ()
+DEFAULT_OUTPUT = "{name}_idx-gz"
+
+
+def sniff(path: Path) -> bool:
+    """Whether `path` holds IDX files, at least one of them in gzip and not there plain too."""
+    return _idx.compressed(path) is True
+
+
+def read(path: Path, *, progress: Progress = quiet) -> Dataset:
+    """Read IDX files in gzip. Raises FormatError."""
+    return _idx.read(path, progress)
+
+
+def write(dataset: Dataset, path: Path, *, progress: Progress = quiet, level: int = 6) -> None:
+    """Write the folder `path`; `level` is zlib's, 1 (fast) to 9 (small)."""
+    if not 1 <= level <= 9:
+        raise UsageError(f"level must be 1 to 9, not {level}")
+    path.mkdir()
+    for name, chunks, count in _idx.files(_idx.check_note(dataset, progress)):
+        progress.start(f"write {name}.gz", count, "examples")
+        write_gzip(path / f"{name}.gz", chunks, level=level)
+        progress.advance(count)
+    _sidecar.write(dataset, path)
+
+
+def place(path: Path, split: str, index: int) -> str:
+    """The file of an example and its number there."""
+    return _idx.place(path, split, index)

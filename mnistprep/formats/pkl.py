@@ -1,0 +1,142 @@
+"""The pickle of the deep learning tutorials (mnist.pkl.gz): floats in three splits, in gzip.
+
+    gzip of a pickle of ((train_x, train_y), (valid_x, valid_y), (test_x, test_y))
+    x   float32 (N, height * width), value = byte / 256, so at most 0.99609375
+    y   int64 (N,)
+
+As LISA (University of Montreal) published it: the last 10,000 of MNIST's 60,000 training digits are
+`valid`. Written as Python 2 wrote it (protocol 2, numpy.core), which every Python and NumPy reads:
+pickle.load(file, encoding="latin1"). A set without `valid` gets the last sixth of `train` as one.
+Pictures that are not square grey keep their shape: x is then (N, H, W) or (N, H, W, C). There is no
+place for class names. Reading runs nothing but the rebuilding of arrays, accepts protocols 0 to 5,
+bare or in gzip, and values in 256ths, 255ths or bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mnistprep._arrays import Images
+from mnistprep._files import Inflater, inflated_head, write_gzip
+from mnistprep._progress import Progress, quiet
+from mnistprep.dataset import Dataset, Split, default_classes, idx_label_type
+from mnistprep.errors import FormatError, UnsupportedError, UsageError
+from mnistprep.formats import _pickle
+
+SUFFIXES: tuple[str, ...] = (".pkl.gz", ".pkl", ".pickle")
+DEFAULT_OUTPUT = "{name}.pkl.gz"
+_NAMES = ("train", "valid", "test")
+_LIMIT = 2**31 - 1  # bytes in a string of a Python 2 pickle
+
+
+def sniff(path: Path) -> bool:
+    """Whether `path` is a pickle, bare or in gzip."""
+    return _pickle.is_pickle(inflated_head(path, 16))
+
+
+def read(path: Path, *, progress: Progress = quiet) -> Dataset:
+    """Read the pickle; raises FormatError when it is not one of three splits of pictures."""
+    progress.start("read the pickle", None, "examples")
+    with Inflater(path) as stream:
+        content = _pickle.load(stream)
+    if not isinstance(content, (tuple, list)) or not 2 <= len(content) <= 3:
+        raise FormatError(f"{path}: not ((x, y), (x, y), (x, y)) for train, valid and test")
+    names = _NAMES if len(content) == 3 else ("train", "test")
+    splits = {}
+    for name, pair in zip(names, content, strict=True):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise FormatError(f"{path}: {name} is not a pair (x, y)")
+        x, y = (part.values if isinstance(part, _pickle.Array) else None for part in pair)
+        if x is None or y is None:
+            raise FormatError(f"{path}: {name} is not a pair of arrays")
+        if len(x):  # an absent split is written as one without examples
+            splits[name] = Split(_pictures(x, f"{path}: {name}"), _labels(y, f"{path}: {name}"))
+            progress.advance(len(x))
+    if not splits:
+        raise FormatError(f"{path}: it holds no pictures")
+    return Dataset(path.name, splits, default_classes(s.labels for s in splits.values()))
+
+
+def _pictures(values: npt.NDArray[np.generic], where: str) -> Images:
+    shape = values.shape
+    if values.ndim == 2:
+        side = math.isqrt(shape[1])
+        if side * side != shape[1]:
+            raise FormatError(f"{where}: {shape[1]} values a picture are not a square")
+        shape = (shape[0], side, side)
+    if len(shape) not in (3, 4) or 0 in shape:
+        raise FormatError(f"{where}: x has the shape {values.shape}, not (N, height * width)")
+    return values.reshape(shape).astype(np.uint8, copy=False)
+
+
+def _labels(values: npt.NDArray[np.generic], where: str) -> npt.NDArray[np.int64]:
+    if values.ndim != 1 or values.dtype.kind not in "iu":
+        raise FormatError(f"{where}: y must be one integer an example, not {values.dtype}")
+    return values.astype(np.int64)
+
+
+def write(dataset: Dataset, path: Path, *, progress: Progress = quiet, level: int = 6) -> None:
+    """Write the pickle; `level` is zlib's, 1 (fast) to 9 (small).
+
+    Raises UnsupportedError for what the pickle cannot hold: an empty split beside others, labels
+    whose number of classes would be lost, 2 GiB or more in an array.
+    """
+    if not 1 <= level <= 9:
+        raise UsageError(f"level must be 1 to 9, not {level}")
+    splits = _three(dataset, progress)
+    names = default_classes(split.labels for split in splits if split is not None)
+    if idx_label_type(len(names)) != idx_label_type(len(dataset.classes)):
+        raise UnsupportedError("a pickle cannot say how many classes there are beyond the labels")
+    if names != dataset.classes:
+        progress.note(
+            f"a pickle has no place for class names: they come back as 0 to {len(names) - 1}"
+        )
+    width = int(np.prod(dataset.shape))
+    square = len(dataset.shape) == 2 and dataset.shape[0] == dataset.shape[1]
+    shape = (width,) if square else dataset.shape
+    arrays: list[tuple[Iterator[bytes], str, tuple[int, ...]]] = []
+    for split in splits:
+        count = 0 if split is None else len(split)
+        if 4 * count * width > _LIMIT or 8 * count > _LIMIT:
+            raise UnsupportedError(
+                "a pickle as Python 2 wrote it holds less than 2 GiB in an array"
+            )
+        arrays.append((_scaled(split, progress), "f4", (count, *shape)))
+        arrays.append((_numbers(split), "i8", (count,)))
+    progress.start("write the pickle", len(dataset), "examples")
+    write_gzip(path, _pickle.dump(arrays), level=level)
+
+
+def _three(dataset: Dataset, progress: Progress) -> list[Split | None]:
+    for name, split in dataset.splits.items():
+        if not len(split):
+            raise UnsupportedError(f"a pickle cannot tell an empty {name} split from a missing one")
+    train, valid = dataset.splits.get("train"), dataset.splits.get("valid")
+    if train is not None and valid is None:
+        rest = len(train) - len(train) // 6
+        progress.note(f"the pickle's `valid` is the last {len(train) // 6:,} of train")
+        valid = Split(train.images[rest:], train.labels[rest:])
+        train = Split(train.images[:rest], train.labels[:rest])
+    return [train, valid, dataset.splits.get("test")]
+
+
+def _scaled(split: Split | None, progress: Progress) -> Iterator[bytes]:
+    table = (np.arange(256) / 256).astype("<f4")
+    for images, _ in split.chunks(1024) if split is not None else ():
+        yield table[images].tobytes()
+        progress.advance(len(images))
+
+
+def _numbers(split: Split | None) -> Iterator[bytes]:
+    if split is not None:
+        yield split.labels.astype("<i8").tobytes()
+
+
+def place(path: Path, split: str, index: int) -> str:
+    """The array of an example and its row there."""
+    return f"{path}, {split} x[{index}], y[{index}]"

@@ -1,0 +1,119 @@
+"""PyTorch file of uint8 pictures and int64 labels, for torch.load(path, weights_only=True).
+
+    {"train_images": uint8 (N, H, W) or (N, H, W, C), "train_labels": int64 (N,),
+     "valid_...", "test_...",
+     "classes": JSON list of names; only when they are not "0", "1", ...}
+
+A zip as torch.save writes it; the bytes depend on PyTorch's version but not on the file's name.
+Memory-mapped on reading. torchvision's own caches (training.pt and test.pt, a pair of tensors) are
+read too. A file that asks for anything but tensors is refused by PyTorch's restricted unpickler.
+"""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+import zipfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from mnistprep._files import head
+from mnistprep._progress import Progress, quiet
+from mnistprep.dataset import Dataset
+from mnistprep.errors import FormatError, MissingDependency
+from mnistprep.formats import _named
+
+SUFFIXES: tuple[str, ...] = (".pt", ".pth")
+DEFAULT_OUTPUT = "{name}.pt"
+_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # before PyTorch 1.6: a pickled magic number
+
+
+def sniff(path: Path) -> bool:
+    """Whether `path` is a file of torch.save: a zip with a data.pkl, or the older stream."""
+    start = head(path, len(_LEGACY))
+    if start == _LEGACY:
+        return True
+    if not start.startswith(b"PK"):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/data.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return path.suffix in SUFFIXES  # a damaged one: reading it says so
+
+
+def read(path: Path, *, progress: Progress = quiet) -> Dataset:
+    """Read the tensors, memory-mapped where the file allows. Raises FormatError."""
+    torch = _torch()
+    progress.start("read tensors", None, "examples")
+    mapped = head(path, 2) == b"PK"
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        reason = str(error).split("WeightsUnpickler error:")[-1].strip().split("\n")[0][:120]
+        raise FormatError(
+            f"{path}: holds something else than tensors, and nothing of it was run ({reason})"
+        ) from None
+    # A damaged file makes the loader raise nearly anything.
+    except Exception as error:
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0][:100] if str(error) else ''}"
+        raise FormatError(f"{path}: a damaged PyTorch file ({reason})") from None
+    if isinstance(content, (tuple, list)) and len(content) == 2:
+        split = "test" if "test" in path.name else "train"
+        content = {f"{split}_images": content[0], f"{split}_labels": content[1]}
+    if not isinstance(content, dict):
+        raise FormatError(f"{path}: holds a {type(content).__name__}, not a table of tensors")
+    names = content.pop(_named.CLASSES, None)
+    classes = _named.parse_classes(names if names is None else str(names), str(path))
+    arrays = {
+        str(key): _array(value, f"{path}: {str(key)[:40]}", torch) for key, value in content.items()
+    }
+    dataset = _named.dataset(str(path), path.name, arrays, classes)
+    progress.advance(len(dataset))
+    return dataset
+
+
+def _array(value: object, where: str, torch: ModuleType) -> _named.Array:
+    if not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.is_quantized:
+        raise FormatError(
+            f"{where} is not a plain tensor; expected train_images, train_labels, ..."
+        )
+    try:
+        array: _named.Array = value.detach().resolve_neg().resolve_conj().numpy()
+    except (TypeError, RuntimeError):
+        raise FormatError(f"{where} is a tensor of {value.dtype}") from None
+    return array
+
+
+def write(dataset: Dataset, path: Path, *, progress: Progress = quiet) -> None:
+    """Write the file with torch.save."""
+    torch = _torch()
+    content: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        # The arrays are read-only, and nobody writes to these tensors.
+        warnings.filterwarnings("ignore", message=".*not writable.*", category=UserWarning)
+        for name, split in dataset.splits.items():
+            content[f"{name}_images"] = torch.from_numpy(np.asarray(split.images))
+            content[f"{name}_labels"] = torch.from_numpy(np.asarray(split.labels))
+    if names := _named.named_classes(dataset):
+        content[_named.CLASSES] = names
+    progress.start("write tensors", len(dataset), "examples")
+    with path.open("xb") as file:  # given a path, torch.save would put its name into the bytes
+        torch.save(content, file)
+    progress.advance(len(dataset))
+
+
+def _torch() -> ModuleType:
+    try:
+        import torch
+    except ImportError:
+        raise MissingDependency("the format pt needs PyTorch: pip install torch") from None
+    return torch
+
+
+def place(path: Path, split: str, index: int) -> str:
+    """The tensors of an example and its row there."""
+    return f"{path}, {split}_images[{index}], {split}_labels[{index}]"

@@ -1,0 +1,111 @@
+"""What a path holds: its format, its examples, its digests, and whether the catalog knows it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnistprep import _png, catalog, convert
+from mnistprep._files import atomic_path
+from mnistprep._progress import Progress, quiet
+from mnistprep.dataset import Dataset, Digest, idx_hashes
+from mnistprep.report.sheets import by_class
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is known of the examples of one digest: `train` (followed by `valid`) or `test`."""
+
+    identity: str
+    digest: Digest
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect` found.
+
+    shape: of one picture. counts: examples per class, in label order, of every split. contents:
+    digests and identity of `train` (with `valid` at its end) and `test`.
+    """
+
+    path: str
+    format: str
+    shape: tuple[int, ...]
+    classes: tuple[str, ...]
+    counts: dict[str, tuple[int, ...]]
+    contents: dict[str, Content]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain dicts, lists, strings and numbers."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        size = " x ".join(map(str, self.shape))
+        lines = [
+            f"path     {_printable(self.path)}",
+            f"format   {self.format}",
+            f"picture  {size}, uint8",
+            f"classes  {len(self.classes)}: {_printable(', '.join(self.classes[:60]))}",
+        ]
+        for name, counts in self.counts.items():
+            lines.append(f"{name:8} {sum(counts):,} examples")
+            lines.append(f"         per class: {' '.join(map(str, counts))}")
+        for name, content in self.contents.items():
+            with_valid = (
+                " (followed by valid)" if name == "train" and "valid" in self.counts else ""
+            )
+            lines += [
+                f"{name}{with_valid} is: {content.identity}",
+                f"    images     {content.digest.images}",
+                f"    labels     {content.digest.labels}",
+                f"    unordered  {content.digest.unordered}",
+            ]
+        return "\n".join(lines)
+
+
+def inspect(
+    path: convert.PathLike,
+    format: str | None = None,
+    *,
+    preview: Path | None = None,
+    overwrite: bool = False,
+    workers: int | None = None,
+    progress: Progress = quiet,
+) -> Inspection:
+    """Read what is at `path` and say what it is; `preview` is a PNG file for a contact sheet.
+
+    Raises what mnistprep.read raises, and TargetError for a preview that cannot be written.
+    """
+    dataset, name, where = convert.locate(path, format, workers=workers, progress=progress)
+    if preview is not None:
+        with atomic_path(preview, overwrite=overwrite) as staging:
+            staging.write_bytes(next(_png.encode(by_class(dataset)[np.newaxis])))
+    count = len(dataset.classes)
+    return Inspection(
+        path=str(where),
+        format=name,
+        shape=dataset.shape,
+        classes=dataset.classes,
+        counts={
+            split: tuple(np.bincount(part.labels, minlength=count).tolist())
+            for split, part in dataset.splits.items()
+        },
+        contents={
+            split: Content(str(match(dataset, split, digest) or "unknown"), digest)
+            for split, digest in dataset.digests().items()
+        },
+    )
+
+
+def match(dataset: Dataset, split: str, digest: Digest) -> catalog.Match | None:
+    """What the catalog knows `train` (followed by `valid`) or `test` of the dataset to be."""
+    names = ("train", "valid") if split == "train" else (split,)
+    parts = [dataset.splits[name] for name in names if name in dataset.splits]
+    return catalog.identify(digest, lambda: idx_hashes(parts, len(dataset.classes), "md5"))
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,0 +1,124 @@
+"""Choosing examples: which splits, how many, which of them, where `valid` begins."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mnistprep.dataset import Dataset, Split
+from mnistprep.errors import UnknownName, UsageError
+
+Indices = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What to keep of a dataset; the default keeps everything as it is.
+
+    splits: names of the splits to keep; empty for all.
+    limit: at most so many examples of each split, the first ones.
+    per_class: at most so many examples of each class in each split, the first ones.
+    validation: the last so many training examples (train followed by valid) become `valid`;
+        0 puts them all into `train`.
+    seed: with it, `limit` and `per_class` choose at random instead; `limit` keeps the shares of
+        the classes. The examples chosen stay in their order.
+    """
+
+    splits: tuple[str, ...] = ()
+    limit: int | None = None
+    per_class: int | None = None
+    validation: int | None = None
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("limit", "per_class", "validation"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise UsageError(f"{name.replace('_', '-')} must be 0 or more, not {value}")
+
+
+def select(dataset: Dataset, selection: Selection) -> Dataset:
+    """The chosen examples as a dataset: first `validation`, then `splits`, then the counts.
+
+    Raises UsageError for a split that is not there and a `validation` larger than the training set.
+    """
+    splits = dict(dataset.splits)
+    if selection.validation is not None:
+        splits = _with_validation(dataset, selection.validation)
+    for name in selection.splits:
+        if name not in splits:
+            raise UnknownName("split", name, splits)
+    if selection.splits:
+        splits = {name: split for name, split in splits.items() if name in selection.splits}
+    for name, split in splits.items():
+        if selection.per_class is not None:
+            split = _take(split, _per_class(split, selection.per_class, name, selection.seed))
+        if selection.limit is not None and selection.limit < len(split):
+            split = _take(split, _limited(split, selection.limit, name, selection.seed))
+        splits[name] = split
+    return Dataset(dataset.name, splits, dataset.classes)
+
+
+def _with_validation(dataset: Dataset, count: int) -> dict[str, Split]:
+    joined = dataset.joined()
+    train = joined.splits.get("train")
+    if train is None:
+        raise UsageError("validation is the end of train, and there is no train split")
+    if count > len(train):
+        raise UsageError(f"validation {count:,} is more than the {len(train):,} training examples")
+    splits = dict(joined.splits)
+    if count:
+        rest = len(train) - count
+        splits["train"] = Split(train.images[:rest], train.labels[:rest])
+        splits["valid"] = Split(train.images[rest:], train.labels[rest:])
+    return splits
+
+
+def _take(split: Split, indices: Indices) -> Split:
+    if len(indices) == len(split):
+        return split
+    if len(indices) == 0 or indices[-1] == len(indices) - 1:  # the first ones: no copy needed
+        return Split(split.images[: len(indices)], split.labels[: len(indices)])
+    return split.take(indices)
+
+
+def _per_class(split: Split, count: int, name: str, seed: int | None) -> Indices:
+    """The first `count` of each class in order of preference, as sorted indices."""
+    order = _preference(len(split), name, seed)
+    labels = split.labels[order]
+    by_class = np.argsort(labels, kind="stable")
+    _, starts, sizes = np.unique(labels[by_class], return_index=True, return_counts=True)
+    rank = np.arange(len(labels)) - np.repeat(starts, sizes)
+    return np.sort(order[by_class[rank < count]])
+
+
+def _limited(split: Split, count: int, name: str, seed: int | None) -> Indices:
+    if seed is None:
+        return np.arange(count)
+    classes, sizes = np.unique(split.labels, return_counts=True)
+    shares = (
+        sizes * count // len(split)
+    )  # the largest remainders get what is left, lowest label first
+    left = count - int(shares.sum())
+    shares[np.argsort(-(sizes * count % len(split)), kind="stable")[:left]] += 1
+    order = _preference(len(split), name, seed)
+    chosen = [
+        order[split.labels[order] == label][:n] for label, n in zip(classes, shares, strict=True)
+    ]
+    return np.sort(np.concatenate(chosen))
+
+
+def _preference(size: int, name: str, seed: int | None) -> Indices:
+    """range(size), shuffled by `seed` the same way with every version of NumPy."""
+    if seed is None:
+        return np.arange(size)
+    key = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    numbers = np.arange(size, dtype=np.uint64) + np.uint64(int.from_bytes(key[:8], "big"))
+    # splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014)
+    numbers *= np.uint64(0x9E3779B97F4A7C15)
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.argsort(numbers ^ (numbers >> np.uint64(31)), kind="stable")

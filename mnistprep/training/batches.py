@@ -1,0 +1,121 @@
+"""Batches from one uint8 tensor on the device: no worker processes, no work per picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil
+
+import torch
+
+from mnistprep.dataset import Split
+from mnistprep.errors import UsageError
+from mnistprep.training.devices import choose
+from mnistprep.training.models import planes
+
+# Pixels gathered and scaled in one go. On a CPU the floats should still be in its cache when they
+# are used; on a GPU what counts is the number of launches.
+CPU_BLOCK = 1 << 17
+GPU_BLOCK = 1 << 23
+
+
+class TensorLoader:
+    """Batches of a split as float tensors, in a new order each epoch; in place of a DataLoader.
+
+    split: the examples, kept as `dataset`; copied once, as uint8, to the device.
+    batch_size: examples per batch; the last batch has the rest, or is left out with drop_last.
+    device: None (the CPU), auto, cpu, cuda, cuda:N, mps or a torch.device.
+    seed: an int or a torch.Generator for the orders, of which an int gives the same ones to every
+        new loader. None takes them from torch's global generator, as DataLoader does.
+    mean, std: of pixels as 0..1; pictures come out as (pixel / 255 - mean) / std.
+
+    Each iteration yields (images float32 (B, C, H, W), labels int64 (B,)), with C = 1 for grey
+    pictures. len() is the number of batches. Raises UsageError for a size below 1, a deviation of
+    zero and a device that is not there.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        batch_size: int = 64,
+        shuffle: bool = True,
+        device: str | torch.device | None = None,
+        *,
+        seed: int | torch.Generator | None = None,
+        drop_last: bool = False,
+        mean: float = 0.0,
+        std: float = 1.0,
+    ) -> None:
+        if batch_size < 1:
+            raise UsageError(f"batch_size must be at least 1, not {batch_size}")
+        if std == 0:
+            raise UsageError("std must not be 0: pictures are divided by it")
+        self.dataset = split
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.device = torch.device("cpu") if device is None else choose(device)
+        self.drop_last = drop_last
+        self.mean, self.std = mean, std
+        if seed is not None and not isinstance(seed, torch.Generator):
+            seed = seeded(seed)
+        self.generator = seed
+        self._images = images_tensor(split, self.device)
+        self._labels = labels_tensor(split, self.device)
+
+    def __len__(self) -> int:
+        count = len(self.dataset) / self.batch_size
+        return int(count) if self.drop_last else ceil(count)
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        order = None
+        if self.shuffle:
+            # Drawn on the CPU, so that a seed gives one order on every device.
+            order = torch.randperm(len(self.dataset), generator=self.generator).to(self.device)
+        stop = min(len(self) * self.batch_size, len(self.dataset))
+        step = self._batches_in_block() * self.batch_size
+        for start in range(0, stop, step):
+            block = slice(start, min(start + step, stop))
+            images, labels = self._block(block, order)
+            pieces = torch.split(images, self.batch_size), torch.split(labels, self.batch_size)
+            yield from zip(*pieces, strict=True)
+
+    def _batches_in_block(self) -> int:
+        pixels = self.batch_size * self._images[:1].numel()
+        limit = CPU_BLOCK if self.device.type == "cpu" else GPU_BLOCK
+        return max(1, limit // max(1, pixels))
+
+    def _block(self, block: slice, order: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        if order is None:
+            images, labels = self._images[block], self._labels[block]
+        else:
+            # index_select copies whole pictures; indexing with a tensor takes twice the time.
+            images = self._images.index_select(0, order[block])
+            labels = self._labels.index_select(0, order[block])
+        # Converted, then scaled in place: one operation on mixed types would be slower.
+        scaled = images.float()
+        if self.mean:
+            scaled.sub_(255 * self.mean)
+        return scaled.div_(255 * self.std), labels.clone() if order is None else labels
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A generator on the CPU that starts at `seed`; raises UsageError outside 0..2**64 - 1."""
+    if not 0 <= seed < 1 << 64:
+        raise UsageError(f"a seed is an integer from 0 to 2**64 - 1, not {seed}")
+    return torch.Generator().manual_seed(int(seed))
+
+
+def images_tensor(split: Split, device: torch.device | str = "cpu") -> torch.Tensor:
+    """The pictures as a new uint8 tensor (N, C, H, W) on the device, copied chunk by chunk."""
+    channels, height, width = planes(split.shape)
+    images = torch.empty((len(split), channels, height, width), dtype=torch.uint8, device=device)
+    at = 0
+    for pictures, _ in split.chunks():
+        part = torch.tensor(pictures).view(-1, height, width, channels)
+        images[at : at + len(part)] = part.permute(0, 3, 1, 2)
+        at += len(part)
+    return images
+
+
+def labels_tensor(split: Split, device: torch.device | str = "cpu") -> torch.Tensor:
+    """The labels as a new int64 tensor (N,) on the device."""
+    return torch.tensor(split.labels, device=device)

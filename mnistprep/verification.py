@@ -1,0 +1,305 @@
+"""Proof that a form holds a dataset: read it back, compare digests, train on what was read."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from mnistprep import catalog, convert, formats, sources
+from mnistprep._differences import differences
+from mnistprep._progress import Progress, quiet
+from mnistprep.dataset import Dataset, Digest
+from mnistprep.errors import FetchError, MnistprepError, UnsupportedError, UsageError
+from mnistprep.inspection import match
+
+ACCURACY = 0.98  # what the fast recipe must reach on the test split, unless the catalog says other
+ORIGINAL, OTHER, WRONG, NONE = "original", "another", "wrong", "-"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found out about one path or one format.
+
+    order: "original" (the digests of the files in their order match), "another" (the order-free
+    digests do), "wrong", or "-" when nothing could be compared. accuracy: share of the test split
+    that the recipe got right, None without training. seconds: for all of it. problems: what is
+    wrong and where; none when all is right. refused: why the format cannot hold the dataset.
+    """
+
+    format: str
+    path: str | None
+    order: str
+    digests: dict[str, Digest]
+    accuracy: float | None
+    seconds: float
+    problems: tuple[str, ...] = ()
+    refused: str | None = None
+
+    @property
+    def right(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """The outcome of `verify`: a Check per format or path."""
+
+    dataset: str
+    checks: tuple[Check, ...]
+
+    @property
+    def right(self) -> bool:
+        """Whether every check is right."""
+        return all(check.right for check in self.checks)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when everything is right, 1 otherwise."""
+        return 0 if self.right else 1
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain dicts, lists, strings and numbers."""
+        checks = [{**asdict(check), "right": check.right} for check in self.checks]
+        return {"dataset": self.dataset, "right": self.right, "checks": checks}
+
+    def __str__(self) -> str:
+        named = [check.path or check.format for check in self.checks]
+        width = max(map(len, ["format", *named]))
+        lines = [f"{'format':{width}}  order     digest  accuracy  seconds"]
+        for name, check in zip(named, self.checks, strict=True):
+            digest = {ORIGINAL: "right", OTHER: "right", WRONG: "WRONG", NONE: "-"}[check.order]
+            share = "-" if check.accuracy is None else f"{check.accuracy:.4f}"
+            lines.append(
+                f"{name:{width}}  {check.order:8}  {digest:6}  {share:>8}  {check.seconds:7.1f}"
+            )
+        for name, check in zip(named, self.checks, strict=True):
+            lines += [f"{name}: {problem}" for problem in check.problems]
+            lines += [f"{name}: cannot hold this dataset: {check.refused}"] if check.refused else []
+        verdict = "everything is right" if self.right else "NOT everything is right"
+        return "\n".join([*lines, f"{self.dataset}: {verdict}"])
+
+
+@dataclass(frozen=True)
+class _Demands:
+    """What is asked of everything that is verified."""
+
+    splits: tuple[str, ...]
+    train: bool
+    accuracy: float | None
+    recipe: str
+    device: str
+    seed: int
+    workers: int | None
+
+
+class _Truth:
+    """What a dataset should be: digests at once, the examples when something has to be located."""
+
+    def __init__(
+        self, name: str | None, source: Dataset | None, load: Callable[[str], Dataset]
+    ) -> None:
+        self.name, self.source, self._load = name, source, load
+        self._row = catalog.DATASETS.get(name or "")
+        if source is None and name is not None and not (self._row and self._row.files):
+            self.source = load(name)
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        if self._row:
+            return self._row.title
+        return self.source.name if self.source is not None else "a published dataset"
+
+    @property
+    def accuracy(self) -> float:
+        """What a recipe must reach on the test split."""
+        return ACCURACY
+
+    @cached_property
+    def known(self) -> dict[str, Digest]:
+        """The digests of the source, when there is one."""
+        return {} if self.source is None else self.source.digests()
+
+    def splits(self) -> tuple[str, ...]:
+        """The splits that are expected."""
+        return tuple(self.known) if self.source is not None else ("train", "test")
+
+    def order(self, found: Dataset, split: str, digest: Digest) -> str:
+        """Whether the split is right, and in which order."""
+        if self.source is not None:
+            true = self.known[split]
+            if (digest.images, digest.labels) == (true.images, true.labels):
+                return ORIGINAL
+            return OTHER if digest.unordered == true.unordered else WRONG
+        same = match(found, split, digest)
+        if same is None or same.split != split or (self.name and same.dataset.name != self.name):
+            return WRONG
+        return ORIGINAL if same.in_order else OTHER
+
+    def examples(self) -> Dataset | None:
+        """The dataset itself, to find what differs; None when no source has it."""
+        if self.source is None:
+            try:
+                self.source = self._load(self.name or "mnist")
+            except FetchError:
+                return None
+        return self.source
+
+
+def verify(
+    *paths: convert.PathLike,
+    format: str | None = None,
+    formats: Sequence[str] = (),
+    dataset: str | None = None,
+    source: Dataset | None = None,
+    mirrors: Sequence[str | Path] = (),
+    splits: Sequence[str] = (),
+    train: bool = True,
+    min_accuracy: float | None = None,
+    recipe: str = "fast",
+    device: str = "auto",
+    seed: int = 0,
+    workers: int | None = None,
+    progress: Progress = quiet,
+) -> VerifyReport:
+    """Prove that `paths` hold a dataset, or, without paths, that every format keeps it.
+
+    Without paths the dataset (`source`, or the one named `dataset`, by default mnist) is written in
+    each of `formats` (all by default) to a temporary folder and read back from there. With paths,
+    what is there must be `source`, or the dataset named, or, with neither, one that the catalog
+    knows by its digest. `format` says what the paths are, where their content does not. `splits`
+    are the ones that must be there, train and test by default. Then `recipe` is trained on what
+    was read, and must reach `min_accuracy` on the test split (0.98, unless the catalog has another
+    figure for the dataset), with train=False not. `mirrors` are where the dataset is to be had.
+
+    Nothing that is wrong with the data raises: it is in the report, with the place where the form
+    lets it be found. Raises UsageError, UnknownName, MissingPath, and FetchError where a dataset is
+    needed and cannot be had.
+    """
+    if min_accuracy is not None and not 0 <= min_accuracy <= 1:
+        raise UsageError(f"min-accuracy is a share from 0 to 1, not {min_accuracy}")
+    if source is not None and dataset is not None:
+        raise UsageError("give a source or the name of a dataset, not both")
+
+    def load(name: str) -> Dataset:
+        return sources.load(name, mirrors=mirrors, seed=seed, workers=workers, progress=progress)
+
+    demands = _Demands(tuple(splits), train, min_accuracy, recipe, device, seed, workers)
+    if paths:
+        truth = _Truth(dataset, source, load)
+        checks = [_check(Path(path), format, truth, demands, str(path), progress) for path in paths]
+        return VerifyReport(truth.title, tuple(checks))
+    return _verify_formats(formats, dataset or "mnist", source, load, demands, progress)
+
+
+def _verify_formats(
+    names: Sequence[str],
+    dataset: str,
+    source: Dataset | None,
+    load: Callable[[str], Dataset],
+    demands: _Demands,
+    progress: Progress,
+) -> VerifyReport:
+    for name in names:
+        formats.get(name)
+    whole = load(dataset) if source is None else source
+    truth = _Truth(dataset if source is None else None, whole, load)
+    checks = []
+    for name in names or formats.FORMATS:
+        begun = perf_counter()
+        with tempfile.TemporaryDirectory(prefix="mnistprep-verify-") as folder:
+            target = Path(folder) / formats.default_output(name, whole.name)
+            try:
+                convert.write(whole, target, name, workers=demands.workers, progress=progress)
+            except UnsupportedError as error:
+                seconds = perf_counter() - begun
+                checks.append(Check(name, None, NONE, {}, None, seconds, refused=str(error)))
+                continue
+            checks.append(_check(target, name, truth, demands, None, progress, begun))
+    return VerifyReport(whole.name, tuple(checks))
+
+
+def _check(
+    path: Path,
+    format: str | None,
+    truth: _Truth,
+    demands: _Demands,
+    shown: str | None,
+    progress: Progress,
+    begun: float | None = None,
+) -> Check:
+    begun = perf_counter() if begun is None else begun
+    name, order, digests, accuracy = format or NONE, NONE, {}, None
+    problems: list[str] = []
+    try:
+        found, name, where = convert.locate(
+            path, format, workers=demands.workers, progress=progress
+        )
+        digests = found.digests()
+        order, problems = _compare(found, digests, where, name, truth, demands.splits)
+        if not problems and demands.train:
+            accuracy, problems = _train(found, truth, demands, progress)
+    except UsageError:
+        raise
+    except MnistprepError as error:
+        order, problems = WRONG, [str(error)]
+    seconds = perf_counter() - begun
+    return Check(name, shown, order, digests, accuracy, seconds, tuple(problems))
+
+
+def _compare(
+    found: Dataset,
+    digests: dict[str, Digest],
+    where: Path,
+    format: str,
+    truth: _Truth,
+    splits: tuple[str, ...],
+) -> tuple[str, list[str]]:
+    orders, problems = [], []
+    for split in splits or truth.splits():
+        if split not in digests:
+            problems.append(f"{where}: no {split} examples here")
+            continue
+        order = truth.order(found, split, digests[split])
+        orders.append(order)
+        if order == WRONG:
+            true = truth.examples()
+            problems.append(f"{where}: {split} is not that of {truth.title}, by its digest")
+            if true is not None and split in true.digests():
+                problems += differences(
+                    found, true, split, partial(formats.get(format).place, where)
+                )
+    if problems:
+        return WRONG, problems
+    return (OTHER if OTHER in orders else ORIGINAL), []
+
+
+def _train(
+    found: Dataset, truth: _Truth, demands: _Demands, progress: Progress
+) -> tuple[float | None, list[str]]:
+    splits = found.joined().splits
+    if not all(name in splits and len(splits[name]) for name in ("train", "test")):
+        progress.note("no training: it needs a train and a test split")
+        return None, []
+    from mnistprep.training import trainer
+
+    trained = trainer.fit(
+        splits["train"],
+        classes=len(found.classes),
+        recipe=demands.recipe,
+        seed=demands.seed,
+        device=demands.device,
+        progress=progress,
+    )
+    accuracy = trainer.accuracy(trained, splits["test"])
+    least = truth.accuracy if demands.accuracy is None else demands.accuracy
+    if accuracy < least:
+        reached = f"{demands.recipe} reached {accuracy:.4f} on test, {least} was expected"
+        return accuracy, [reached]
+    return accuracy, []

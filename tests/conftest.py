@@ -1,0 +1,64 @@
+"""What every test file shares: the real digits where they are, odd datasets everywhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from mnistprep import Dataset, Split
+
+# torchvision registers operators for a CUDA build of PyTorch when it is imported; beside a CPU
+# build that fails, and the datasets and transforms that the tests read with do not need them.
+sys.modules.setdefault("torchvision._meta_registrations", ModuleType("_meta_registrations"))
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees or fills the cache of the person who runs it, or asks a published mirror."""
+    monkeypatch.setenv("MNISTPREP_HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setenv("MNISTPREP_OFFLINE", "1")
+    monkeypatch.delenv("MNISTPREP_MIRROR", raising=False)
+
+
+@pytest.fixture(scope="session")
+def real_digits() -> Path:
+    """The folder with the real digits: LeCun's four files in gzip, and mnist.pkl.gz."""
+    folder = os.environ.get("MNISTPREP_TEST_DATA", "")
+    found = [Path(folder), Path(folder) / "mnist"] if folder else []
+    for candidate in found:
+        if (candidate / "train-images-idx3-ubyte.gz").is_file():
+            return candidate.resolve()
+    pytest.skip("MNISTPREP_TEST_DATA names no folder with the real MNIST digits")
+
+
+def odd_dataset(
+    shape: tuple[int, ...] = (12, 20), *, classes: int = 11, train: int = 37, test: int = 13
+) -> Dataset:
+    """Pictures that are not MNIST's: another shape, an empty class, duplicates, named classes."""
+    random = np.random.default_rng(7)
+    splits = {}
+    for name, count in (("train", train), ("test", test)):
+        images = random.integers(0, 256, (count, *shape), dtype=np.uint8)
+        labels = random.integers(0, classes, count)
+        labels[labels == 5] = 6  # class 5 stays empty
+        images[1::9] = images[0]  # duplicates, in one class and across classes
+        labels[1:20:9] = labels[0]
+        splits[name] = Split(images, labels)
+    return Dataset("odd", splits, tuple(f"class/{k} é" for k in range(classes)))
+
+
+@pytest.fixture
+def odd() -> Dataset:
+    """37 + 13 grey pictures of 12x20 in 11 classes, one of them empty, with duplicates."""
+    return odd_dataset()
+
+
+@pytest.fixture
+def colour() -> Dataset:
+    """The same with three channels."""
+    return odd_dataset((12, 20, 3))
