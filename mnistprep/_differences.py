@@ -64,7 +64,7 @@ def _describe(mine: Split, theirs: Split, index: int, where: Callable[[int], str
         at = tuple(int(n) for n in pixels[0])
         found, expected = mine.images[index][at], theirs.images[index][at]
         parts.append(
-            f"{len(pixels)} pixel{'s' if len(pixels) > 1 else ''} differ, the first at row {at[0]}, "
+            f"{len(pixels)} wrong pixel{'s' if len(pixels) > 1 else ''}, the first at row {at[0]}, "
             f"column {at[1]}: found {found}, expected {expected}"
         )
     if mine.labels[index] != theirs.labels[index]:

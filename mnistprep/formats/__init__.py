@@ -139,7 +139,7 @@ def check_options(name: str, given: Iterable[str]) -> None:
     known = options(name)
     for key in given:
         if key not in known:
-            raise UnknownName(f"option of {name}", key, [describe(k, p) for k, p in known.items()])
+            raise UnknownName(f"option of {name}", key, known)
 
 
 def parse_options(name: str, pairs: Iterable[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ arrays use, from Python 2 protocol 0 to Python 3 protocol 5.
 from __future__ import annotations
 
 import pickle
+import re
 import struct
 from collections.abc import Iterable, Iterator
 
@@ -147,11 +148,12 @@ def load(stream: Inflater) -> object:
 
 
 def is_pickle(start: bytes) -> bool:
-    """Whether a file that begins so is a pickle: protocol 2 or later, or 0 and 1 with a tuple.
+    """Whether a file that begins so is a pickle.
 
+    Protocol 2 and later have a mark; 0 and 1 open with a tuple, a list, a dict or a name.
     PyTorch's older files are pickles too; the number they begin with tells them apart.
     """
-    if start[:2] in (b"((", b"(l", b"(d", b"(c"):
+    if start[:1] in (b"(", b"]", b"}") or re.match(rb"c[A-Za-z_][\w.]*\n", start):
         return True
     modern = start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5")
     return modern and start[2:6] != b"\x8a\nl\xfc"

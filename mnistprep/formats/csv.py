@@ -36,12 +36,15 @@ from mnistprep.formats import _sidecar
 
 SUFFIXES: tuple[str, ...] = (".csv",)
 DEFAULT_OUTPUT = "{name}_csv"
+Numbers = npt.NDArray[np.int64]
 Header = Literal["none", "rowcol", "pixel0", "pixel1"]
 
 _ROWS = 1000  # rows a step, written
-_BLOCK = 2 << 20  # bytes a step, read
+_BLOCK = 64 << 10  # bytes a step, read: what is made of them stays in the processor's cache
+_SPAN = 16  # blocks a worker takes at once
 _NAMES = (("train", "train"), ("test", "test"), ("t10k", "test"), ("val", "valid"))
 _LABEL = re.compile(r"label|class|target|digit|y", re.IGNORECASE)
+_LABEL_DIGITS = 10
 _LINE_LIMIT = 16 << 20  # bytes; a picture of 2048 x 2048 fits
 
 
@@ -187,20 +190,16 @@ def _read_rows(
     pixels = images.reshape(rows[-1], -1)
     progress.start(f"read {file.name}", rows[-1], "examples")
 
-    def parse(first: int, last: int) -> npt.NDArray[np.int64]:
+    def parse(first: int, last: int) -> list[int]:
         found = []
         for k in range(first, last):
             block = data[cuts[k] : cuts[k + 1]]
-            table = _parse(file, block, dialect, rows[k])
-            found.append(table[:, dialect.label].astype(np.int64))
-            out = pixels[rows[k] : rows[k + 1]]
-            out[:, : dialect.label] = table[:, : dialect.label]
-            out[:, dialect.label :] = table[:, dialect.label + 1 :]
+            found += _parse(file, block, dialect, rows[k], pixels[rows[k] : rows[k + 1]])
             release(block)
-        return np.concatenate(found)
+        return found
 
     at = 0
-    for part in _workers.run(parse, len(cuts) - 1, size=2, workers=workers):
+    for part in _workers.run(parse, len(cuts) - 1, size=_SPAN, workers=workers):
         labels[at : at + len(part)] = part
         at += len(part)
         progress.advance(len(part))
@@ -225,40 +224,58 @@ def _cut(data: Images, start: int) -> tuple[list[int], list[int]]:
     return cuts, rows
 
 
-def _parse(file: Path, block: Images, dialect: Dialect, row: int) -> npt.NDArray[np.int64]:
-    """The numbers of whole lines as (rows, columns); labels may be large, pixels are 0 to 255."""
+def _parse(file: Path, block: Images, dialect: Dialect, row: int, pixels: Images) -> list[int]:
+    """Put the pixels of whole lines into `pixels`, (rows, columns - 1); returns their labels."""
     text = block if block[-1] == 10 else np.append(block, np.uint8(10))
-    if (text == 13).any():
-        text = text[text != 13]
-    ends = np.flatnonzero((text == 44) | (text == 10))
-    columns = dialect.columns
-    if len(ends) % columns or not (text[ends[columns - 1 :: columns]] == 10).all():
-        raise _explain(file, text, dialect, row)
-    if np.count_nonzero(text == 10) * columns != len(ends):
-        raise _explain(file, text, dialect, row)
-    lengths = np.diff(ends, prepend=-1) - 1
+    returns = np.flatnonzero(text == 13)
+    if len(returns) and (text[returns + 1] == 10).all():
+        text = np.delete(text, returns)
     digits = text - np.uint8(48)
-    digits[ends] = 0
-    widths = lengths.reshape(-1, columns)
-    label_width = int(widths[:, dialect.label].max())
-    widths[:, dialect.label] = np.minimum(widths[:, dialect.label], 3)
-    if lengths.min() < 1 or lengths.max() > 3 or label_width > 10 or (digits > 9).any():
+    between = digits > 9
+    ends, shape = np.flatnonzero(between), (len(pixels), dialect.columns)
+    if len(ends) != shape[0] * shape[1] or not _is_table(text[ends].reshape(shape)):
         raise _explain(file, text, dialect, row)
-    padded = np.concatenate([np.zeros(2, np.uint8), digits])  # so that ends - 3 is inside
-    values = padded[ends + 1].astype(np.int64)
-    values += np.where(lengths > 1, padded[ends], 0) * np.int64(10)
-    values += np.where(lengths > 2, padded[ends - 1], 0) * np.int64(100)
-    table = values.reshape(-1, columns)
-    if label_width > 3:
-        stops = ends.reshape(-1, columns)[:, dialect.label]
-        starts = ends.reshape(-1)[np.arange(len(stops)) * columns + dialect.label - 1] + 1
-        for k, stop in enumerate(stops):
-            first = 0 if k == 0 and dialect.label == 0 else int(starts[k])
-            table[k, dialect.label] = int(text[first:stop].tobytes())
-    pixels = np.delete(table, dialect.label, axis=1)
-    if (pixels > 255).any():
+    stops = ends.reshape(shape)[:, dialect.label]
+    starts = np.append(-1, ends)[:-1].reshape(shape)[:, dialect.label] + 1
+    if not _are_numbers(text, between, stops - starts):
         raise _explain(file, text, dialect, row)
-    return table
+    inside = ~between
+    digits *= inside
+    # At every byte: the number of up to three digits that ends there.
+    numbers = digits.astype(np.uint16)
+    numbers[1:] += digits[:-1] * np.uint8(10)
+    numbers[2:] += digits[:-2] * inside[1:-1] * np.uint16(100)
+    table = numbers[ends - 1].reshape(shape)
+    table[:, dialect.label] = 0
+    if table.max() > 255:
+        raise _explain(file, text, dialect, row)
+    pixels[:, : dialect.label] = table[:, : dialect.label]
+    pixels[:, dialect.label :] = table[:, dialect.label + 1 :]
+    whole = text.tobytes()
+    return [int(whole[start:stop]) for start, stop in zip(starts, stops, strict=True)]
+
+
+def _is_table(found: Images) -> bool:
+    """Whether every row of separators is commas and a newline."""
+    return bool((found[:, :-1] == 44).all() and (found[:, -1] == 10).all())
+
+
+def _are_numbers(text: Images, between: npt.NDArray[np.bool_], labels: Numbers) -> bool:
+    """Whether no field is empty, padded with zeros, or, a label aside, wider than three digits.
+
+    `labels` are the widths of the labels, which may have ten digits.
+    """
+    inside = ~between
+    empty = between[0] or (between[1:] & between[:-1]).any()
+    padded = (text[:-1] == 48) & inside[1:]
+    padded[1:] &= between[:-2]
+    fourth = np.count_nonzero(inside[3:] & inside[2:-1] & inside[1:-2] & inside[:-3])
+    return not (
+        empty
+        or padded.any()
+        or labels.max() > _LABEL_DIGITS
+        or fourth != np.maximum(labels - 3, 0).sum()
+    )
 
 
 def _explain(file: Path, text: Images, dialect: Dialect, row: int) -> FormatError:

@@ -36,7 +36,7 @@ _LIMIT = 2**31 - 1  # bytes in a string of a Python 2 pickle
 
 def sniff(path: Path) -> bool:
     """Whether `path` is a pickle, bare or in gzip."""
-    return _pickle.is_pickle(inflated_head(path, 16))
+    return _pickle.is_pickle(inflated_head(path, 64))
 
 
 def read(path: Path, *, progress: Progress = quiet) -> Dataset:

@@ -1,0 +1,150 @@
+"""Split, Dataset and the digests."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+
+import numpy as np
+import pytest
+
+from mnistprep import Dataset, Split
+from mnistprep import _arrays as arrays
+from mnistprep.dataset import default_classes, example_hashes
+from mnistprep.errors import DataError
+
+IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+LABELS = np.array([1, 0])
+
+
+def test_a_split_is_read_only_and_leaves_its_arrays_as_they_were() -> None:
+    """A split cannot be written to; the arrays it was made from still can."""
+    images = IMAGES.copy()
+    split = Split(images, LABELS.astype(np.uint8))
+    assert split.labels.dtype == np.int64
+    with pytest.raises(ValueError, match="read-only"):
+        split.images[0, 0, 0] = 1
+    images[0, 0, 0] = 9
+
+
+def test_a_split_copies_only_what_is_not_contiguous() -> None:
+    """Contiguous pictures are shared, transposed ones are laid out anew."""
+    assert np.shares_memory(Split(IMAGES, LABELS).images, IMAGES)
+    turned = Split(IMAGES.swapaxes(1, 2), LABELS)
+    assert turned.images.flags.c_contiguous
+    assert np.array_equal(turned.images, IMAGES.swapaxes(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (IMAGES.astype(float), LABELS, "uint8"),
+        (IMAGES[0], LABELS, r"\(N, H, W\)"),
+        (IMAGES[:, :0], LABELS, "height"),
+        (IMAGES, LABELS[:1], "2 pictures need as many labels"),
+        (IMAGES, -LABELS, "0 or more"),
+        (IMAGES, LABELS.astype(float), "integer"),
+        (IMAGES, LABELS + 2**31, "below"),
+        ([[1]], LABELS, "list"),
+    ],
+)
+def test_a_split_refuses_other_arrays(images: object, labels: object, message: str) -> None:
+    """Wrong types, shapes and labels raise DataError, which says what was expected."""
+    with pytest.raises(DataError, match=message):
+        Split(images, labels)  # type: ignore[arg-type]
+
+
+def test_a_dataset_refuses_parts_that_do_not_fit() -> None:
+    """Unknown split names, labels beyond the classes and mixed shapes raise DataError."""
+    split = Split(IMAGES, LABELS)
+    with pytest.raises(DataError, match="label 1 of train"):
+        Dataset("x", {"train": split}, ("a",))
+    with pytest.raises(DataError, match="named"):
+        Dataset("x", {"t10k": split}, ("a", "b"))
+    with pytest.raises(DataError, match="same name"):
+        Dataset("x", {"train": split}, ("a", "a"))
+    with pytest.raises(DataError, match="one shape"):
+        Dataset("x", {"train": split, "test": Split(IMAGES.swapaxes(1, 2), LABELS)}, ("a", "b"))
+
+
+def test_digests_are_those_of_the_idx_files() -> None:
+    """The ordered digests are SHA-256 of the IDX bytes, written here by hand."""
+    digest = Dataset("x", {"test": Split(IMAGES, LABELS)}, ("a", "b")).digests()["test"]
+    images = bytes.fromhex("00000803 00000002 00000003 00000004") + IMAGES.tobytes()
+    assert digest.images == hashlib.sha256(images).hexdigest()
+    assert digest.labels == hashlib.sha256(bytes.fromhex("0000080100000002 0100")).hexdigest()
+
+
+def test_digests_of_colour_and_of_many_classes() -> None:
+    """Colour is a fourth dimension; beyond 256 classes labels are big-endian int32."""
+    colour = np.zeros((1, 2, 3, 3), np.uint8)
+    classes = tuple(map(str, range(257)))
+    digest = Dataset("x", {"test": Split(colour, np.array([256]))}, classes).digests()["test"]
+    header = bytes.fromhex("00000804 00000001 00000002 00000003 00000003")
+    assert digest.images == hashlib.sha256(header + colour.tobytes()).hexdigest()
+    labels = bytes.fromhex("00000c01 00000001 00000100")
+    assert digest.labels == hashlib.sha256(labels).hexdigest()
+
+
+def test_the_order_free_digest_ignores_order_and_nothing_else() -> None:
+    """Shuffled examples keep it, any other change gives another; it is as documented."""
+    split = Split(IMAGES, LABELS)
+
+    def unordered(part: Split) -> str:
+        return Dataset("x", {"test": part}, ("a", "b")).digests()["test"].unordered
+
+    examples = [
+        hashlib.sha256(
+            struct.pack(">2I", 3, 4) + image.tobytes() + struct.pack(">I", label)
+        ).digest()
+        for image, label in zip(IMAGES, LABELS.tolist(), strict=True)
+    ]
+    expected = hashlib.sha256(b"".join(sorted(examples))).hexdigest()
+    assert unordered(split) == expected
+    assert unordered(split.take(np.array([1, 0]))) == expected
+    assert unordered(Split(IMAGES, LABELS[::-1])) != expected
+    assert unordered(Split(IMAGES.reshape(2, 4, 3), LABELS)) != expected
+    assert bytes(example_hashes(split)[0]) == examples[0]
+
+
+def test_the_training_digest_does_not_depend_on_where_valid_begins(odd: Dataset) -> None:
+    """Train followed by valid has the digest of both as one."""
+    train = odd.splits["train"]
+    parts = {
+        "train": Split(train.images[:30], train.labels[:30]),
+        "valid": Split(train.images[30:], train.labels[30:]),
+    }
+    cut = Dataset("cut", parts, odd.classes)
+    assert cut.digests()["train"] == odd.digests()["train"]
+    assert np.array_equal(cut.joined().splits["train"].images, train.images)
+
+
+def test_large_arrays_spill_to_a_file_and_keep_their_content(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Pictures beyond the limit live in a temporary file, and walking them loses nothing."""
+    monkeypatch.setattr(arrays, "SPILL", 1000)
+    images = arrays.empty_images((3000, 4, 4))
+    images[:] = np.random.default_rng(0).integers(0, 256, images.shape, dtype=np.uint8)
+    before = images.copy()
+    split = Split(images, np.zeros(3000, np.int64))
+    for _ in range(2):
+        walked = np.concatenate([part.copy() for part, _ in split.chunks(100)])
+        assert np.array_equal(walked, before)
+
+
+def test_walking_keeps_a_private_map_of_the_caller(tmp_path: object) -> None:
+    """Changes in a caller's copy-on-write map are not lost by giving pages back."""
+    path = f"{tmp_path}/images"
+    np.zeros(8192 * 4, np.uint8).tofile(path)
+    images = np.memmap(path, np.uint8, mode="c").reshape(-1, 2, 2)
+    images[:] = 7
+    split = Split(images, np.zeros(len(images), np.int64))
+    for _ in range(2):
+        assert all((part == 7).all() for part, _ in split.chunks(1000))
+
+
+def test_default_classes_reach_to_the_largest_label() -> None:
+    """Forms without names call the classes by their numbers."""
+    assert default_classes([np.array([0, 2]), np.array([1])]) == ("0", "1", "2")
+    assert default_classes([np.empty(0, np.int64)]) == ()

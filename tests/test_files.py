@@ -1,0 +1,178 @@
+"""Targets that are there whole or not at all; streams that are inflated no further than asked."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mnistprep._files import Inflater, atomic_path, write_gzip
+from mnistprep.errors import FormatError, TargetError
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def test_a_file_and_a_folder_appear_when_they_are_whole(tmp_path: Path) -> None:
+    """The target is not there before the block ends, and nothing else stays."""
+    with atomic_path(tmp_path / "new" / "file.txt") as staging:
+        staging.write_text("x")
+        assert not (tmp_path / "new" / "file.txt").exists()
+    with atomic_path(tmp_path / "folder") as staging:
+        staging.mkdir()
+    assert names(tmp_path) == ["folder", "new"]
+    assert names(tmp_path / "new") == ["file.txt"]
+
+
+def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
+    """An exception of any kind takes the staging folder and new parents with it."""
+    for error in (ValueError, KeyboardInterrupt):
+        with pytest.raises(error), atomic_path(tmp_path / "a" / "b" / "c") as staging:
+            staging.mkdir()
+            (staging / "part").write_text("x")
+            raise error
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "empty folder", "dangling link"])
+def test_an_existing_target_is_refused_and_left(tmp_path: Path, kind: str) -> None:
+    """Without overwrite nothing that is there is touched, not even an empty folder."""
+    target = tmp_path / "target"
+    if kind == "file":
+        target.write_text("mine")
+    elif kind == "dangling link":
+        target.symlink_to("nowhere")
+    else:
+        target.mkdir()
+        if kind == "folder":
+            (target / "mine").write_text("mine")
+    with pytest.raises(TargetError, match="exists already"), atomic_path(target):
+        raise AssertionError
+    assert names(tmp_path) == ["target"]
+
+
+def test_overwrite_swaps_at_the_end(tmp_path: Path) -> None:
+    """The old target stays whole until the new one is, and comes back when that fails."""
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "old").write_text("old")
+    with pytest.raises(ValueError), atomic_path(target, overwrite=True) as staging:
+        staging.mkdir()
+        assert (target / "old").exists()
+        raise ValueError
+    assert names(target) == ["old"]
+    with atomic_path(target, overwrite=True) as staging:
+        staging.mkdir()
+        (staging / "new").write_text("new")
+    assert names(target) == ["new"]
+    assert names(tmp_path) == ["target"]
+
+
+def test_a_target_that_comes_meanwhile_is_kept(tmp_path: Path) -> None:
+    """Two runs to one target: the second to end does not replace the first."""
+    with (
+        pytest.raises(TargetError, match="meanwhile"),
+        atomic_path(tmp_path / "x") as staging,
+    ):
+        staging.write_text("late")
+        (tmp_path / "x").write_text("early")
+    assert (tmp_path / "x").read_text() == "early"
+    with pytest.raises(TargetError), atomic_path(tmp_path / "y") as staging:
+        staging.mkdir()
+        (tmp_path / "y").mkdir()
+        (tmp_path / "y" / "mine").write_text("early")
+    assert names(tmp_path) == ["x", "y"]
+
+
+def test_the_working_folder_and_its_parents_are_never_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--overwrite on the folder one works in is a slip, not a wish."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    for target in (Path(), tmp_path):
+        with (
+            pytest.raises(TargetError, match="never overwritten"),
+            atomic_path(target, overwrite=True),
+        ):
+            raise AssertionError
+
+
+def test_what_the_system_refuses_is_a_message(tmp_path: Path) -> None:
+    """A parent that is a file, a name that is too long: TargetError, and nothing left."""
+    (tmp_path / "file").write_text("x")
+    for target in (tmp_path / "file" / "x", tmp_path / ("n" * 300)):
+        with pytest.raises(TargetError), atomic_path(target) as staging:
+            staging.mkdir()
+    assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no locks that end with a process")
+def test_leftovers_of_a_killed_process_go_and_those_of_a_live_one_stay(tmp_path: Path) -> None:
+    """The next run removes what SIGKILL left; a run that still works keeps its staging folder."""
+    code = (
+        "import sys, time; from pathlib import Path; from mnistprep._files import atomic_path\n"
+        "with atomic_path(Path(sys.argv[1])) as staging:\n"
+        "    staging.mkdir(); print('ready', flush=True); time.sleep(60)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "one")], stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    with atomic_path(tmp_path / "two") as staging:
+        staging.mkdir()
+    assert len(names(tmp_path)) == 2  # the live one's folder, and the target
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    with atomic_path(tmp_path / "three") as staging:
+        staging.mkdir()
+    assert names(tmp_path) == ["three", "two"]
+
+
+def test_gzip_bytes_depend_on_content_alone(tmp_path: Path) -> None:
+    """No time, no name, no dependence on how the content came in; other tools read it."""
+    content = bytes(range(256)) * 20_000
+    write_gzip(tmp_path / "a", [content], level=6)
+    time.sleep(0.01)
+    write_gzip(tmp_path / "b.gz", [content[:7], content[7:3_000_000], content[3_000_000:]], level=6)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b.gz").read_bytes()
+    assert gzip.decompress((tmp_path / "a").read_bytes()) == content
+    write_gzip(tmp_path / "empty", [], level=6)
+    assert gzip.decompress((tmp_path / "empty").read_bytes()) == b""
+
+
+def test_a_stream_reads_plain_gzip_and_members_alike(tmp_path: Path) -> None:
+    """Content decides: gzip by its magic, several members, padding with zeros."""
+    content = b"line\n" * 1000
+    for name, data in {
+        "plain.gz": content,
+        "packed": gzip.compress(content),
+        "members": gzip.compress(content[:777]) + gzip.compress(content[777:]),
+        "padded": gzip.compress(content) + bytes(512),
+    }.items():
+        (tmp_path / name).write_bytes(data)
+        with Inflater(tmp_path / name) as stream:
+            assert stream.readline() == b"line\n"
+            assert stream.read(4000) + stream.read(995) == content[5:]
+            assert stream.read(1) == b""
+
+
+def test_damaged_gzip_is_named(tmp_path: Path) -> None:
+    """Truncated, corrupted and followed by garbage: FormatError with the file's name."""
+    packed = gzip.compress(os.urandom(5000))
+    flipped = bytearray(packed)
+    flipped[-6] ^= 1
+    for data in (packed[:-20], bytes(flipped), packed + b"garbage"):
+        (tmp_path / "x.gz").write_bytes(data)
+        with Inflater(tmp_path / "x.gz") as stream, pytest.raises(FormatError, match=r"x\.gz"):
+            stream.read(5000)
+            stream.read(1)
