@@ -22,6 +22,7 @@ if sys.platform != "win32":
 GZIP_MAGIC = b"\x1f\x8b"
 _PREFIX, _SUFFIX = ".mnistprep-", ".partial"
 _BLOCK = 1 << 20
+_FIRST_STEP = 1 << 10
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no name, no time, no system
 
 
@@ -175,8 +176,8 @@ class Inflater:
         self._gzip = self._file.read(2) == GZIP_MAGIC
         self._file.seek(0)
         self._engine = zlib.decompressobj(31)
+        self._packed, self._at, self._step = b"", 0, _FIRST_STEP
         self._ready = b""
-        self._ended = False
 
     def __enter__(self) -> Inflater:
         return self
@@ -228,24 +229,41 @@ class Inflater:
         return bytes(line)
 
     def _inflate(self, wanted: int) -> bool:
-        wanted = min(wanted, _BLOCK)
+        """Make at least one byte ready, at most `wanted`; False at the end of the stream."""
         while not self._ready:
-            data = self._engine.unconsumed_tail or self._file.read(_BLOCK)
-            if self._engine.eof:
-                data = self._engine.unused_data + data
-                if not data.strip(b"\0"):  # the end, or padding as tape and tar leave it
-                    return False
-                self._engine = zlib.decompressobj(31)
-            elif not data:
+            if self._engine.eof and not self._next_member():
+                return False
+            data = self._engine.unconsumed_tail or self._feed()
+            try:
+                self._ready = self._engine.decompress(data, min(wanted, _BLOCK))
+            except zlib.error as error:
+                raise FormatError(f"{self.path}: damaged gzip data ({error})") from None
+            if not data and not self._ready and not self._engine.eof:
                 raise FormatError(
                     f"{self.path}: the gzip data end early, after {self.size:,} bytes; "
                     "the file is truncated: get it again"
                 )
-            try:
-                self._ready = self._engine.decompress(data, wanted)
-            except zlib.error as error:
-                raise FormatError(f"{self.path}: damaged gzip data ({error})") from None
         return True
+
+    def _feed(self) -> bytes:
+        """The next compressed bytes; more each time, as the rest behind a member is copied."""
+        if self._at >= len(self._packed):
+            self._packed, self._at = self._file.read(_BLOCK), 0
+        piece = self._packed[self._at : self._at + self._step]
+        self._at += len(piece)
+        self._step = min(2 * self._step, _BLOCK)
+        return piece
+
+    def _next_member(self) -> bool:
+        """Go on behind the end of a gzip member; False when nothing but zero padding follows."""
+        self._at -= len(self._engine.unused_data)
+        self._step = _FIRST_STEP
+        while data := self._feed():
+            if data.strip(b"\0"):  # tape and tar pad with zeros
+                self._at -= len(data)
+                self._engine = zlib.decompressobj(31)
+                return True
+        return False
 
 
 def _fill(file: BinaryIO, view: memoryview) -> int:
