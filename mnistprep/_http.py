@@ -19,6 +19,7 @@ from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import partial
 from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urljoin, urlsplit
@@ -82,7 +83,7 @@ class Network:
         # With an encoding, ranges and sizes would be those of another body (RFC 9110, 14.2).
         self._session.headers.update({"Accept-Encoding": "identity", "User-Agent": "mnistprep"})
         self._session.verify = os.environ.get("SSL_CERT_FILE") or True
-        self._dead: set[str] = set()
+        self._dead: set[tuple[str, ...]] = set()  # scheme and host
         self._knocks: dict[Peer, _Knock] = {}
         self._expected: list[str] = []
 
@@ -92,7 +93,7 @@ class Network:
 
     def is_dead(self, url: str) -> bool:
         """Whether the host of `url` has failed already, in a way that other files will not mend."""
-        return urlsplit(url).netloc in self._dead
+        return urlsplit(url)[:2] in self._dead
 
     def partial(self, url: str) -> Path:
         """Where the bytes of `url` are kept."""
@@ -114,7 +115,7 @@ class Network:
             return self._download(url, published, limit)
         except Unavailable as error:
             if not error.absent:
-                self._dead.add(urlsplit(url).netloc)
+                self._dead.add(urlsplit(url)[:2])
             raise
         except OSError as error:
             raise TargetError(f"cannot write {self._folder}: {describe(error)}") from error
@@ -206,9 +207,13 @@ class Network:
             if target is None:
                 return response
             response.close()
-            secure = urlsplit(url).scheme == "https"
-            url = urljoin(url, target)
-            if urlsplit(url).scheme not in (("https",) if secure else ("https", "http")):
+            allowed = ("https",) if urlsplit(url).scheme == "https" else ("https", "http")
+            try:
+                url = urljoin(url, target)
+                scheme = urlsplit(url).scheme
+            except ValueError:
+                raise Unavailable("redirects to what is no address", absent=True) from None
+            if scheme not in allowed:
                 raise Unavailable("redirects to an insecure address, which is refused", absent=True)
         raise Unavailable(f"redirects more than {REDIRECTS} times", absent=True)
 
@@ -318,7 +323,7 @@ def _translated(error: Exception) -> Exception:
     if isinstance(error, FetchError):
         return error
     if isinstance(error, requests.exceptions.SSLError):
-        return Unavailable(f"TLS is not trusted: {_innermost(error)}")
+        return Unavailable(f"no trusted TLS connection ({_innermost(error)})")
     if isinstance(error, requests.exceptions.ReadTimeout):
         return _Fault(f"no answer within {READ_SECONDS:g} s")
     if isinstance(error, requests.exceptions.ProxyError):
@@ -340,6 +345,8 @@ def _innermost(error: BaseException) -> str:
         if not isinstance(inner, BaseException):
             inner = next((arg for arg in error.args if isinstance(arg, BaseException)), None)
         if inner is None:
+            if isinstance(error, HTTPException) and not isinstance(error, OSError):
+                return "the answer is not HTTP"
             return getattr(error, "strerror", None) or str(error)
         error = inner
 

@@ -48,6 +48,7 @@ class Published:
     order, per split. mean, std: of the training pixels scaled to [0, 1]; None until measured.
     mirrors: base URLs that serve every `packed` file. digests: per split, where the SHA-256 sums
     are known. earlier: files of a withdrawn release, kept to name them, never accepted.
+    least_accuracy: share of the test split that the `fast` recipe must get right in a verification.
     """
 
     name: str
@@ -68,3 +69,4 @@ class Published:
     whole: tuple[WholeFile, ...] = ()
     digests: Mapping[str, Digest] = field(default_factory=dict)
     earlier: tuple[Content, ...] = ()
+    least_accuracy: float = 0.98

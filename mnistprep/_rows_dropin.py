@@ -1,4 +1,6 @@
-"""Catalog rows of the drop-in replacements of MNIST. Facts carry their origin in a comment:
+"""Catalog rows of the drop-in replacements of MNIST.
+
+Facts carry their origin in a comment:
 
 tv      torchvision 0.29 torchvision/datasets/mnist.py
 tfds    tensorflow-datasets 4.9.10 url_checksums/*.txt and image_classification/mnist.py
@@ -36,6 +38,7 @@ FASHION_MNIST = Published(
         "Bag",
         "Ankle boot",
     ),
+    least_accuracy=0.80,  # not measured; well under the 0.876 published for two convolutions
     shape=(28, 28),
     splits={"train": 60000, "test": 10000},
     class_counts={"train": (6000,) * 10, "test": (1000,) * 10},  # arXiv:1708.07747
@@ -132,6 +135,7 @@ KMNIST = Published(
         "year={2018}}"
     ),
     classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),  # tv
+    least_accuracy=0.85,  # not measured; well under the 0.951 published for a simple CNN
     shape=(28, 28),
     splits={"train": 60000, "test": 10000},
     class_counts={"train": (6000,) * 10, "test": (1000,) * 10},  # the repository's README

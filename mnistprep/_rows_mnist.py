@@ -1,4 +1,6 @@
-"""Catalog row of MNIST. Facts carry their origin in a comment:
+"""Catalog row of MNIST.
+
+Facts carry their origin in a comment:
 
 tv      torchvision 0.29 torchvision/datasets/mnist.py
 tfds    tensorflow-datasets 4.9.10 url_checksums/*.txt and image_classification/mnist.py

@@ -61,9 +61,15 @@ class Search:
     progress: Progress
     attempts: list[Attempt] = field(default_factory=list)
 
-    def failed(self, source: object, reason: object) -> None:
-        """Remember an attempt."""
-        self.attempts.append(Attempt(str(source), str(reason)))
+    def failed(self, source: str, reason: object, *, note: bool = False) -> None:
+        """Remember an attempt; with `note`, the person should hear of it at once."""
+        # Names and answers come from outside: nothing in them may steer a terminal.
+        shown = [
+            "".join(c if c.isprintable() else "?" for c in f"{text}") for text in (source, reason)
+        ]
+        self.attempts.append(Attempt(*shown))
+        if note:
+            self.progress.note(": ".join(shown))
 
     def accept(self, file: IdxFile, chunks: Iterator[memoryview]) -> None:
         """Keep the content of `file`; raises FormatError if it is another."""
@@ -179,8 +185,7 @@ def _idx_from(search: Search, url: str, file: IdxFile, published: int | None) ->
         network.discard(url)
         if not resumed:
             break
-    search.failed(display(url), reason)
-    search.progress.note(f"{display(url)}: {reason}")
+    search.failed(display(url), reason, note=True)
     return False
 
 
@@ -201,8 +206,7 @@ def _downloaded(
                 search.accept(file, plain_chunks(part, limit))
                 network.discard(url)
                 return None
-        search.failed(display(url), error)
-        search.progress.note(f"{display(url)}: {error}")
+        search.failed(display(url), error, note=True)
         return None
 
 
@@ -228,8 +232,7 @@ def _try_idx(search: Search, path: Path, source: str) -> bool:
     wrong = named or sized
     if wrong:
         reason = explain(path, wrong[0])
-        search.failed(source, reason)
-        search.progress.note(f"{source}: {reason}")
+        search.failed(source, reason, note=True)
     return size is not None or bool(wrong)
 
 

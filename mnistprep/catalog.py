@@ -57,8 +57,10 @@ class Match:
     in_order: bool
 
     def __str__(self) -> str:
-        order = "original order" if self.in_order else "another order"
-        return f"{self.dataset.title} {self.split}, complete, {order}"
+        name = f"{self.dataset.title} {self.split}"
+        if self.in_order:
+            return f"{name}, complete, original order"
+        return f"{name}, the same {self.dataset.splits[self.split]:,} examples, another order"
 
 
 @dataclass(frozen=True)

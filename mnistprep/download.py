@@ -203,8 +203,8 @@ def _nothing_left(search: Search) -> FetchError:
     lines = [f"cannot get {row.title}: no source gave {names[0]}{more}; tried:"]
     lines += [f"  {source}: {reason}" for source, reason in search.attempts]
     lines += [
-        "To do it by hand, get these files (sizes and digests are of the uncompressed ones) and put",
-        f"them, compressed or not, into {search.folder}",
+        "To do it by hand, get these files (sizes and digests are of the uncompressed ones) and",
+        f"put them, compressed or not, into {search.folder}",
         "or into any folder that is then given as --mirror FOLDER:",
     ]
     for file in search.needed:

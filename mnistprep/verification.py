@@ -119,7 +119,7 @@ class _Truth:
     @property
     def accuracy(self) -> float:
         """What a recipe must reach on the test split."""
-        return ACCURACY
+        return self._row.least_accuracy if self._row else ACCURACY
 
     @cached_property
     def known(self) -> dict[str, Digest]:

@@ -203,6 +203,16 @@ def trickle(body: bytes, pause: float) -> Fault:
     return answer
 
 
+def raw(data: bytes) -> Fault:
+    """Send these bytes for an answer, then close."""
+
+    def answer(handler: Handler) -> None:
+        handler.wfile.write(data)
+        handler.close_connection = True
+
+    return answer
+
+
 def slow_head(handler: Handler) -> None:
     """Send a header that never ends, one byte at a time."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")

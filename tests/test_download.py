@@ -65,12 +65,15 @@ class Watcher:
         self.notes: list[str] = []
 
     def start(self, what: str, total: int | None, unit: str) -> None:
+        """Remember the phase."""
         self.phases.append((what, total, unit))
 
     def advance(self, count: int) -> None:
+        """Add up."""
         self.done += count
 
     def note(self, message: str) -> None:
+        """Remember the line."""
         self.notes.append(message)
 
 

@@ -17,6 +17,7 @@ from httpserver import (
     endless,
     plain,
     range_of,
+    raw,
     redirect,
     refusing,
     running,
@@ -130,6 +131,18 @@ FAULTS: dict[str, tuple[Fault, str, int]] = {
     ),
     "redirect loop": (lambda handler: redirect(handler.path)(handler), "redirects more than 5", 6),
     "redirect to a file": (redirect("file:///etc/passwd"), "insecure address", 1),
+    "redirect to no address": (redirect("http://[::oops"), "no address", 1),
+    "not HTTP": (raw(b"\x1b[31mSSH-2.0\r\n"), "the answer is not HTTP", 3),
+    "not a chunk": (
+        raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+        "breaks off",
+        3,
+    ),
+    "a length of 5000 digits": (
+        raw(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nhello"),
+        "5 bytes of",
+        1,
+    ),
     "redirect to nowhere": (redirect("http://nowhere.invalid/"), "no address", 1),
 }
 
@@ -235,7 +248,9 @@ def test_tls_is_verified_with_the_bundle_of_the_environment(
     with running(CERTIFICATE) as server:
         fill(server, "", TINY)
         publish(monkeypatch, (server.base,))
-        with pytest.raises(FetchError, match=r"TLS is not trusted: .*self.signed certificate"):
+        with pytest.raises(
+            FetchError, match=r"no trusted TLS connection .*self.signed certificate"
+        ):
             fetch("tiny")
         assert server.seen == []
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/bundle.pem")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import pickle
-import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -44,14 +41,8 @@ def root(dataset: Dataset, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def theirs() -> Callable[..., Any]:
-    """torchvision's own class, imported beside a torch of another build."""
-    if find_spec("torchvision") is None:
-        pytest.skip("torchvision is not installed")
-    name = "torchvision._meta_registrations"
-    sys.modules.setdefault(name, ModuleType(name))  # registers operators that we do not use
-    from torchvision.datasets import MNIST as Theirs
-
-    return Theirs
+    """torchvision's own class."""
+    return pytest.importorskip("torchvision.datasets").MNIST
 
 
 @pytest.mark.parametrize("train", [True, False])

@@ -1,0 +1,452 @@
+"""The documents: each command, option and name is in them, each example runs, each link leads."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+import inspect
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import mnistprep
+from mnistprep import catalog, errors, formats, loaders, training
+from mnistprep._published import Content, IdxFile
+from mnistprep.cli import main
+from mnistprep.dataset import Dataset, Split
+from mnistprep.errors import UnsupportedError
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+COMMANDS = {name: main.get_command(click.Context(main), name) for name in main.list_commands(None)}
+
+# What the language of a fenced block means:
+RUN = {"python", "sh", "console"}  # runs here, in the order of the page, in a folder of its own
+MODULE = "python module"  # a file that other text talks about: imported, not run in the page
+START_UP = {"bash", "zsh", "fish"}  # a line for the start-up file of that shell
+SHOWN = {"text"}  # something to look at: no commands in it
+SET_UP = ("<!-- export -->", "<!-- tests -->")  # stand before README's two blocks for a new machine
+FENCE = re.compile(r"(?:^(<!-- .* -->)\n)?^```(.*)\n((?:.*\n)*?)^```$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page: the comment before it, its language, its text."""
+
+    marker: str | None
+    language: str
+    text: str
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    text = page.read_text(encoding="utf-8")
+    return [Block(*match.groups()) for match in FENCE.finditer(text)]
+
+
+def sections(page: Path, level: int) -> dict[str, str]:
+    """The text under each heading of a level, up to the next of that level or above."""
+    text = page.read_text(encoding="utf-8")
+    parts = re.split(rf"^(#{{1,{level}}}) (.*)$", text, flags=re.MULTILINE)
+    return {
+        title.replace("`", ""): body
+        for hashes, title, body in zip(parts[1::3], parts[2::3], parts[3::3], strict=True)
+        if len(hashes) == level
+    }
+
+
+def named(text: str) -> set[str]:
+    """The words that a text sets in backticks, whole and in parts."""
+    spans = re.findall(r"`([^`\n]+)`", text)
+    return set(spans) | {word for span in spans for word in re.findall(r"[\w-]+", span)}
+
+
+# The examples run on a catalog whose MNIST is a few hundred drawn digits, and which a folder of
+# ~/Downloads has: everything else is the real thing, and no test needs the network.
+
+
+@pytest.fixture(scope="module")
+def few_digits() -> Dataset:
+    """600 digits, the first 200 of them as the test split too, so that a short training does."""
+    drawn = mnistprep.load("synth:600,0").splits["train"]
+    test = Split(drawn.images[:200], drawn.labels[:200])
+    return Dataset("mnist", {"train": drawn, "test": test}, tuple("0123456789"))
+
+
+@pytest.fixture
+def home(few_digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder whose Downloads has MNIST in several forms, and a catalog to match."""
+    downloads = tmp_path / "home" / "Downloads"
+    mnistprep.write(few_digits, downloads / "mnist", "idx-gz")
+    mnistprep.write(few_digits, downloads / "mnist.npz")
+    mnistprep.write(few_digits, downloads / "mnist.pkl.gz")
+    row = replace(
+        catalog.get("mnist"),
+        splits={name: len(split) for name, split in few_digits.splits.items()},
+        files=tuple(published(file, downloads / "mnist") for file in catalog.get("mnist").files),
+        whole=(),
+        mirrors=(),
+        digests=few_digits.digests(),
+    )
+    monkeypatch.setitem(catalog.DATASETS, "mnist", row)  # type: ignore[misc]
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MNISTPREP_MIRROR", str(downloads / "mnist"))
+    return tmp_path / "home"
+
+
+def published(file: IdxFile, folder: Path) -> IdxFile:
+    """The row of a file with the size and digests that it has in the folder."""
+    data = gzip.decompress((folder / file.packed.name).read_bytes())
+    sums = hashlib.md5(data).hexdigest(), hashlib.sha256(data).hexdigest()
+    return replace(file, plain=Content(file.plain.name, len(data), *sums))
+
+
+@dataclass
+class Reader:
+    """Somebody who does what a page says, line by line, in one folder."""
+
+    monkeypatch: pytest.MonkeyPatch
+    names: dict[str, Any] = field(default_factory=dict)
+    code: int = 0
+
+    def follow(self, block: Block) -> None:
+        """Do what a block says; fails when it does not end as the page says."""
+        if block.language == "python":
+            if "torchvision" in block.text and not importlib.util.find_spec("torchvision"):
+                return
+            exec(compile(block.text, "<page>", "exec"), self.names)
+        elif block.language == "sh":
+            for line in block.text.replace("\\\n", "").splitlines():
+                self.run(line)
+                expected = re.search(r"# exit code (\d)$", line)
+                assert self.code == (int(expected[1]) if expected else 0), line
+        else:
+            self.compare(block.text)
+
+    def compare(self, text: str) -> None:
+        """Run the lines that start with `$`; what they print is what the page shows after them."""
+        for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+            line, _, expected = part.partition("\n")
+            assert self.code == 0 or line == "echo $?", f"exit code {self.code} before {line!r}"
+            output = self.run(line)
+            pattern = re.escape(plain(expected)).replace(r"\.\.\.", ".*")
+            assert re.fullmatch(pattern, plain(output), re.DOTALL), f"{line}:\n{output}"
+
+    def run(self, line: str) -> str:
+        """What a command line prints; mnistprep runs in this process, all else in a shell."""
+        words = shlex.split(line, comments=True)
+        if not words:
+            self.code = 0
+            return ""
+        if line == "echo $?":
+            output, self.code = f"{self.code}\n", 0
+            return output
+        if words[0] == "export":
+            self.monkeypatch.setenv(*words[1].split("=", 1))
+            return ""
+        environment = {}
+        while re.match(r"[A-Z_]+=", words[0]):
+            name, _, environment[name] = words.pop(0).partition("=")
+        if words[0] != "mnistprep":
+            ran = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+            self.code = ran.returncode
+            return ran.stdout + ran.stderr
+        target = words.pop() if ">" in words else None
+        arguments = [os.path.expanduser(word) for word in words[1:] if word != ">"]
+        result = CliRunner().invoke(main, arguments, prog_name="mnistprep", env=environment)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        if target:
+            Path(target).write_text(result.stdout, encoding="utf-8")
+        self.code = result.exit_code
+        return result.output
+
+
+def plain(output: str) -> str:
+    """Output without what differs from run to run: seconds, shares, and the width of columns."""
+    return re.sub(r"[ \t]+", " ", re.sub(r"\d+\.\d+", "#", output)).strip()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_examples_run(
+    page: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every example of a page runs, in order, and prints what the page shows."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    if "datasets" in sys.modules or "load_dataset" in page.read_text(encoding="utf-8"):
+        import datasets.config
+
+        monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf")
+        monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
+    reader = Reader(monkeypatch)
+    for block in blocks(page):
+        if block.language in RUN and block.marker not in SET_UP:
+            reader.follow(block)
+
+
+def test_only_known_blocks_are_not_run() -> None:
+    """Blocks that do not run are few, and each is of a kind that another test checks."""
+    skipped: dict[str, int] = {}
+    for page in PAGES:
+        for block in blocks(page):
+            if block.marker in SET_UP or block.language not in RUN:
+                kind = block.marker if block.marker in SET_UP else block.language
+                skipped[str(kind)] = skipped.get(str(kind), 0) + 1
+            if block.language in SHOWN:
+                assert not re.search(r"^(\$ )?mnistprep ", block.text, re.MULTILINE), block.text
+    shown = skipped.pop("text")
+    assert shown <= 12
+    assert skipped == {**dict.fromkeys((*SET_UP, *START_UP, MODULE), 1)}
+
+
+def test_set_up_is_two_commands_that_stand_alone() -> None:
+    """README's two commands each make the environment, and CI runs the second as it is."""
+    one, two = (block.text for block in blocks(ROOT / "README.md") if block.marker in SET_UP)
+    for command in (one, two):
+        assert command.count("\n") == 1
+        assert command.startswith(
+            "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e "
+        )
+    assert ".venv/bin/mnistprep export --format imagefolder --dataset synth" in one
+    assert ".venv/bin/pytest" in two
+    assert SET_UP[1] in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_completion_lines_give_completion() -> None:
+    """The line for each shell's start-up file runs a program that prints that shell's code."""
+    found = {}
+    for block in blocks(DOCS / "how-to.md"):
+        if block.language in START_UP:
+            setting = re.search(r"_MNISTPREP_COMPLETE=(\w+)_source mnistprep", block.text)
+            found[block.language] = setting and setting[1]
+    assert found == {shell: shell for shell in START_UP}
+    for shell in START_UP:
+        printed = subprocess.run(
+            [sys.executable, "-c", "from mnistprep.cli import main; main(prog_name='mnistprep')"],
+            env={**os.environ, "_MNISTPREP_COMPLETE": f"{shell}_source"},
+            capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        assert f"_MNISTPREP_COMPLETE={shell}_complete" in printed
+
+
+# Links
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every link inside the project names a file that is there, and a heading in it."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    for link in re.findall(r"\]\(([^)]+)\)", text):
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_page_is_reached_from_the_index() -> None:
+    """docs/index.md links to every other page, and README to it."""
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    for page in DOCS.rglob("*.md"):
+        assert page.name == "index.md" or f"]({page.relative_to(DOCS).as_posix()})" in index, page
+    assert "](docs/index.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+# Reference
+
+
+def test_every_command_and_option_is_documented() -> None:
+    """Each command has a section that names each of its arguments and options, and no others."""
+    texts = sections(DOCS / "reference" / "commands.md", 2)
+    for name, command in COMMANDS.items():
+        text = texts[f"mnistprep {name}"]
+        words = named(text)
+        options = {
+            option
+            for parameter in command.params
+            if isinstance(parameter, click.Option)
+            for option in (*parameter.opts, *parameter.secondary_opts)
+        }
+        assert options <= words, f"{name}: {sorted(options - words)}"
+        told = {word for word in re.findall(r"`(--?[A-Za-z][\w-]*)", text)}
+        assert told <= options | {"--help", "-h"}, f"{name}: {sorted(told - options)}"
+        for parameter in command.params:
+            if isinstance(parameter, click.Argument):
+                assert parameter.name.upper().rstrip("S") in words, f"{name}: {parameter.name}"
+    assert {title.removeprefix("mnistprep ") for title in texts if "mnistprep" in title} == set(
+        COMMANDS
+    )
+
+
+def test_every_public_name_is_documented() -> None:
+    """Each public name has a heading in the reference, and its text names each parameter."""
+    texts = sections(DOCS / "reference" / "api.md", 3)
+    for module in (mnistprep, loaders):
+        for name in module.__all__:
+            assert name in texts, name
+            value = getattr(module, name)
+            if not callable(value) or issubclass(type(value), type) and issubclass(value, Exception):
+                continue
+            parameters = {key for key in inspect.signature(value).parameters if key != "self"}
+            assert parameters <= named(texts[name]), f"{name}: {parameters - named(texts[name])}"
+            if isinstance(value, type):
+                members = {key for key in vars(value) if not key.startswith("_")}
+                assert members <= named(texts[name]), f"{name}: {members - named(texts[name])}"
+    whole = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
+    assert set(training.__all__) <= named(whole)
+
+
+def test_every_error_is_documented() -> None:
+    """Each class of the error tree is in the reference."""
+    known = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, errors.MnistprepError)
+    }
+    text = sections(DOCS / "reference" / "api.md", 2)["Errors"]
+    assert known <= named(text), known - named(text)
+
+
+def test_public_names_are_those_of_the_namespace() -> None:
+    """`__all__` is sorted, and is what the package shows and has; nothing else is public."""
+    for module in (mnistprep, loaders):
+        assert len(set(module.__all__)) == len(module.__all__)
+        assert all(hasattr(module, name) for name in module.__all__)
+    assert set(dir(mnistprep)) == set(mnistprep.__all__)
+    assert sorted(mnistprep.__all__) == list(mnistprep.__all__)
+
+
+def test_every_format_is_documented() -> None:
+    """Each format has a section with its options and default output, in the order of the table."""
+    texts = sections(DOCS / "reference" / "formats.md", 2)
+    assert [title for title in texts if title in formats.FORMATS] == list(formats.FORMATS)
+    for name in formats.FORMATS:
+        text = texts[name]
+        for key, parameter in formats.options(name).items():
+            assert f"`{formats.describe(key, parameter)}`" in text, f"{name}: {key}"
+        assert f"`{formats.default_output(name, 'mnist')}`" in text, name
+        assert set(formats.get(name).SUFFIXES) <= named(text), name
+
+
+def table() -> dict[str, dict[str, str]]:
+    """The table of properties: for each format, the text of each column."""
+    text = sections(DOCS / "reference" / "formats.md", 2)["Properties"]
+    rows = [
+        [cell.strip().replace("`", "") for cell in line.strip("| ").split(" | ")]
+        for line in text.splitlines()
+        if line.startswith("|") and not set(line) <= set("|- ")
+    ]
+    return {row[0]: dict(zip(rows[0][1:], row[1:], strict=True)) for row in rows[1:]}
+
+
+@pytest.mark.parametrize("name", formats.FORMATS)
+def test_the_table_of_properties_is_true(name: str, tmp_path: Path) -> None:
+    """What the table says of a format is what writing and reading show."""
+    told = table()[name]
+    random = np.random.default_rng(3)
+
+    def some(*shape: int) -> Dataset:
+        splits = {
+            split: Split(
+                random.integers(0, 256, (6, *shape), dtype=np.uint8), np.array([0, 2, 1, 2, 0, 1])
+            )
+            for split in ("train", "valid", "test")
+        }
+        return Dataset("some", splits, ("zero", "one", "two"))
+
+    def back(dataset: Dataset, folder: str) -> Dataset:
+        path = tmp_path / folder / formats.default_output(name, "some")
+        return mnistprep.read(mnistprep.write(dataset, path, name), name)
+
+    def holds(channels: int) -> bool:
+        try:
+            return back(some(5, 4, channels), str(channels)).shape == (5, 4, channels)
+        except UnsupportedError:
+            return False
+
+    grey = some(5, 5)
+    found = back(grey, "grey")
+    assert told["order"] == ("yes" if found.digests() == grey.digests() else "no")
+    assert told["class names"] == ("yes" if found.classes == grey.classes else "no")
+    assert told["`valid`".strip("`")] == ("yes" if "valid" in found.splits else "no")
+    allowed = {(False, False): "1", (False, True): "1 or 3", (True, True): "any"}
+    assert told["channels"] == allowed[holds(2), holds(3)]
+    assert told["options"] == (", ".join(formats.options(name)) or "none")
+    assert told["lossless"] == "yes"
+
+
+def test_every_dataset_is_documented() -> None:
+    """Each dataset has a section with its licence, and the digests that the catalog knows."""
+    texts = sections(DOCS / "reference" / "datasets.md", 2)
+    for name, row in catalog.DATASETS.items():
+        text = texts[name]
+        assert row.licence in text
+        assert all(label in text for label in row.classes)
+        assert all(mirror in text for mirror in row.mirrors)
+        for digest in row.digests.values():
+            assert {digest.images, digest.labels, digest.unordered} <= named(text), name
+        for file in row.files:
+            assert (file.plain.sha256 or file.plain.md5) in named(text), f"{name}: {file.plain}"
+
+
+# The worked example of a format
+
+
+@pytest.fixture
+def worked_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of the format of contributing.md, its module written out and in the table."""
+    (module,) = (b for b in blocks(DOCS / "contributing.md") if b.language == MODULE)
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    (folder / "worked_example.py").write_text(module.text, encoding="utf-8")
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setitem(formats.FORMATS, "npy", "worked_example")
+    yield "npy"
+    sys.modules.pop("worked_example", None)
+
+
+def test_worked_example_is_a_format(
+    worked_example: str, odd: Dataset, colour: Dataset, tmp_path: Path
+) -> None:
+    """The module of contributing.md is found by content, keeps everything, and names places."""
+    for number, dataset in enumerate((odd, colour, odd.joined())):
+        path = mnistprep.write(dataset, tmp_path / str(number), worked_example)
+        found = mnistprep.read(path)
+        assert found.digests() == dataset.digests()
+        assert found.classes == dataset.classes
+        assert mnistprep.inspect(path).format == worked_example
+    report = mnistprep.verify(formats=[worked_example], source=odd, train=False)
+    assert report.right, str(report)
+    target = tmp_path / "0" / "test_images.npy"
+    data = bytearray(target.read_bytes())
+    data[-1] ^= 1
+    target.write_bytes(data)
+    report = mnistprep.verify(tmp_path / "0", source=odd, train=False)
+    assert not report.right
+    assert f"{target}, row {len(odd.splits['test']) - 1}" in str(report)
+    target.write_bytes(data[:-10])
+    with pytest.raises(mnistprep.MnistprepError, match=re.escape(str(target))):
+        mnistprep.read(tmp_path / "0")
