@@ -53,10 +53,8 @@ def run(
         return
     context = get_context("fork")
     pipes = [context.Pipe(duplex=False) for _ in range(count)]
-    receivers = [receiver for receiver, _ in pipes]
     processes = [
-        context.Process(target=_work, args=(task, parts[k::count], pipes[k][1], receivers))
-        for k in range(count)
+        context.Process(target=_work, args=(task, parts[k::count], pipes, k)) for k in range(count)
     ]
     try:
         with warnings.catch_warnings():
@@ -69,7 +67,7 @@ def run(
             sender.close()
         for index in range(len(parts)):
             try:
-                good, value = receivers[index % count].recv()
+                good, value = pipes[index % count][0].recv()
             except EOFError:
                 raise MnistprepError(
                     "a worker process ended early (killed, or out of memory); try --workers 1"
@@ -87,15 +85,17 @@ def run(
 def _work(
     task: Callable[[int, int], object],
     parts: list[Span],
-    sender: Connection,
-    receivers: list[Connection],
+    pipes: list[tuple[Connection, Connection]],
+    own: int,
 ) -> None:
     # Ctrl-C reaches the whole process group; the parent is the one that cleans up.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # Without its reading ends in other hands, a pipe breaks when the parent dies, and so do we.
-    for receiver in receivers:
-        receiver.close()
+    # A pipe must have one reader and one writer, so that each notices the other's death.
+    for k, ends in enumerate(pipes):
+        for end in ends if k != own else ends[:1]:
+            end.close()
+    sender = pipes[own][1]
     try:
         for start, stop in parts:
             sender.send((True, task(start, stop)))
