@@ -45,7 +45,7 @@ class Published:
     """A dataset: what it is, how it is cited, where its files are, and the digests that prove it.
 
     shape: of one picture. splits: examples per split. class_counts: examples per class, in label
-    order, per split. mean, std: of the training pixels scaled to [0, 1]; None until measured.
+    order, per split. mean, std: of the training pixels scaled to [0, 1].
     mirrors: base URLs that serve every `packed` file. digests: per split, where the SHA-256 sums
     are known. earlier: files of a withdrawn release, kept to name them, never accepted.
     least_accuracy: share of the test split that the `fast` recipe must get right in a verification.
@@ -62,8 +62,8 @@ class Published:
     shape: tuple[int, ...]
     splits: Mapping[str, int]
     class_counts: Mapping[str, tuple[int, ...]]
-    mean: float | None
-    std: float | None
+    mean: float
+    std: float
     mirrors: tuple[str, ...] = ()
     files: tuple[IdxFile, ...] = ()
     whole: tuple[WholeFile, ...] = ()

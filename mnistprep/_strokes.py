@@ -105,7 +105,7 @@ _SPACING = 3.6  # skeleton units between dots of the pen: about 0.6 pixels
 
 
 class Tables(NamedTuple):
-    """The skeletons as arrays: a dot of the pen is a weighted mean of four points of its skeleton."""
+    """The skeletons as arrays; a dot of the pen is a weighted mean of four of their points."""
 
     first: Rows  # (10,): row of a digit's first skeleton
     variants: Rows  # (10,): skeletons of a digit

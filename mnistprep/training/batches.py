@@ -67,34 +67,35 @@ class TensorLoader:
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         order = None
+        labels = self._labels
         if self.shuffle:
             # Drawn on the CPU, so that a seed gives one order on every device.
             order = torch.randperm(len(self.dataset), generator=self.generator).to(self.device)
+            labels = labels.index_select(0, order)
         stop = min(len(self) * self.batch_size, len(self.dataset))
         step = self._batches_in_block() * self.batch_size
         for start in range(0, stop, step):
             block = slice(start, min(start + step, stop))
-            images, labels = self._block(block, order)
-            pieces = torch.split(images, self.batch_size), torch.split(labels, self.batch_size)
-            yield from zip(*pieces, strict=True)
+            # A batch of labels is a copy too: what the caller does to it stays with the caller.
+            parts = self._pictures(block, order), labels[block].clone()
+            yield from zip(*(torch.split(part, self.batch_size) for part in parts), strict=True)
 
     def _batches_in_block(self) -> int:
         pixels = self.batch_size * self._images[:1].numel()
         limit = CPU_BLOCK if self.device.type == "cpu" else GPU_BLOCK
         return max(1, limit // max(1, pixels))
 
-    def _block(self, block: slice, order: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+    def _pictures(self, block: slice, order: torch.Tensor | None) -> torch.Tensor:
         if order is None:
-            images, labels = self._images[block], self._labels[block]
+            pictures = self._images[block]
         else:
             # index_select copies whole pictures; indexing with a tensor takes twice the time.
-            images = self._images.index_select(0, order[block])
-            labels = self._labels.index_select(0, order[block])
+            pictures = self._images.index_select(0, order[block])
         # Converted, then scaled in place: one operation on mixed types would be slower.
-        scaled = images.float()
+        scaled = pictures.float()
         if self.mean:
             scaled.sub_(255 * self.mean)
-        return scaled.div_(255 * self.std), labels.clone() if order is None else labels
+        return scaled.div_(255 * self.std)
 
 
 def seeded(seed: int) -> torch.Generator:

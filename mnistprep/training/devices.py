@@ -17,7 +17,7 @@ def choose(name: str | torch.device = "auto") -> torch.device:
     if name == "auto":
         return torch.device(there[0])
     known = [*there, *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-    if str(name) not in known:
+    if str(name) not in known and str(name).removesuffix(":0") not in there:
         raise UsageError(f"no device {str(name)!r} here; there is auto, {', '.join(known)}")
     return torch.device(name)
 

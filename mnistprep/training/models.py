@@ -20,15 +20,15 @@ def planes(shape: Shape) -> tuple[int, int, int]:
 def strided_pair(shape: Shape, classes: int) -> nn.Sequential:
     """Two convolutions and two linear layers; the first convolution does the scaling down.
 
-    Conv 32 7x7 stride 4, ReLU, conv 16 3x3, ReLU, flatten, linear 64, ReLU, linear: for 28x28
-    pictures 7x7 positions after the first layer, and 57,110 parameters.
+    Conv 16 7x7 stride 4, ReLU, conv 16 3x3, ReLU, flatten, linear 64, ReLU, linear: 54,010
+    parameters for 28x28 pictures, which the first layer takes to 7x7 positions.
     """
     channels, height, width = planes(shape)
     positions = -(-height // 4) * -(-width // 4)  # padded by 3, a side shrinks to a fourth, upward
     return nn.Sequential(
-        nn.Conv2d(channels, 32, 7, stride=4, padding=3),
+        nn.Conv2d(channels, 16, 7, stride=4, padding=3),
         nn.ReLU(),
-        nn.Conv2d(32, 16, 3, padding=1),
+        nn.Conv2d(16, 16, 3, padding=1),
         nn.ReLU(),
         nn.Flatten(),
         nn.Linear(16 * positions, 64),

@@ -1,10 +1,15 @@
 """The training loop: arrays, a recipe and a seed in, a trained model and its history out.
 
     trained = fit(dataset.splits["train"], classes=10)
-    accuracy(trained, dataset.splits["test"])       # 0.989
+    accuracy(trained, dataset.splits["test"])       # 0.987
 
-The pictures are one uint8 tensor on the device, scaled there, batch by batch; there is no
-DataLoader, and nothing waits for the device within an epoch.
+The pictures are one uint8 tensor on the device, scaled there; there is no DataLoader, and nothing
+waits for the device within an epoch.
+
+Recipe `fast` on the 60,000 digits of MNIST, 30 trials (seeds 0 to 29): 98.53 % of the test digits
+at least, 98.70 % on average, 98.85 % at most; 2.1 s (median) from array to model on one core of an
+Intel Xeon at 2.1 GHz with AVX-512, torch 2.13. On the 60,000 of synth, 8 trials: 98.91 % at least.
+tests/benchmarks/fast_seeds.py repeats it. GPUs have not been measured.
 """
 
 from __future__ import annotations
@@ -58,7 +63,7 @@ class Trained:
     """
 
     model: nn.Module
-    recipe: str
+    recipe: Recipe
     seed: int
     shape: Shape
     classes: int
@@ -81,8 +86,8 @@ def fit(
 ) -> Trained:
     """Train a model of `recipe` on the split; the same seed on the same CPU gives the same weights.
 
-    classes: number of classes, above every label. valid: scored after each epoch; never learnt
-    from. seed: 0 <= seed < 2**64. Torch's global random state and thread count are as before afterwards.
+    classes: number of classes, above every label. seed: 0 <= seed < 2**64. valid: scored after each
+    epoch, never learnt from. Torch's global random state and thread count stay as they were.
     Raises UnknownName for a recipe nobody knows, UsageError for an empty split, labels or shapes
     that do not fit, a seed out of range and a device that is not there.
     """
@@ -92,7 +97,9 @@ def fit(
     orders = seeded(seed)
     begun = perf_counter()
     mean, std = row.scaling(train)
-    with _own_torch(seed, row.threads):
+    with _threads(row.threads), torch.random.fork_rng(devices=[]):
+        # Models are built on the CPU, so that a seed gives the same first weights on every device.
+        torch.default_generator.manual_seed(seed)
         model = row.model(train.shape, classes).to(target)
         model.to(memory_format=_layout(target))  # type: ignore[call-overload]  # not in its stubs
         batches = TensorLoader(train, row.batch, device=target, seed=orders, mean=mean, std=std)
@@ -100,7 +107,7 @@ def fit(
     model.eval()
     return Trained(
         model=model,
-        recipe=row.name,
+        recipe=row,
         seed=seed,
         shape=train.shape,
         classes=classes,
@@ -121,10 +128,11 @@ def predict(trained: Trained, split: Split) -> npt.NDArray[np.int64]:
         raise UsageError(
             f"the model was trained on pictures of {trained.shape}, these are {split.shape}"
         )
-    batches = TensorLoader(
-        split, _SCORED, shuffle=False, device=trained.device, mean=trained.mean, std=trained.std
-    )
-    found = [scores.argmax(1) for scores, _ in _scores(trained.model, batches)]
+    with _threads(trained.recipe.threads):
+        batches = TensorLoader(
+            split, _SCORED, shuffle=False, device=trained.device, mean=trained.mean, std=trained.std
+        )
+        found = [scores.argmax(1) for scores, _ in _scores(trained.model, batches)]
     if not found:
         return np.empty(0, np.int64)
     return torch.cat(found).cpu().numpy().astype(np.int64, copy=False)
@@ -168,9 +176,9 @@ def _epochs(
         total = torch.zeros((), device=batches.device)
         model.train()
         for index, (images, labels) in enumerate(batches):
-            share = row.schedule((number + index / len(batches)) / epochs)
+            done = (number + (index + 0.5) / len(batches)) / epochs  # in the middle of the step
             for group in optimiser.param_groups:
-                group["lr"] = row.rate * share
+                group["lr"] = row.rate * row.schedule(done)
             with torch.autocast(batches.device.type, torch.bfloat16, enabled=half):
                 scores = model(images.contiguous(memory_format=_layout(batches.device)))
                 loss = cross_entropy(scores, labels, label_smoothing=row.smoothing)
@@ -202,7 +210,8 @@ def _scores(model: nn.Module, batches: TensorLoader) -> Iterator[tuple[torch.Ten
     model.eval()
     for images, labels in batches:
         with torch.inference_mode():
-            yield model(images.contiguous(memory_format=_layout(batches.device))), labels
+            scores = model(images.contiguous(memory_format=_layout(batches.device)))
+        yield scores, labels
 
 
 def _layout(device: torch.device) -> torch.memory_format:
@@ -211,13 +220,10 @@ def _layout(device: torch.device) -> torch.memory_format:
 
 
 @contextmanager
-def _own_torch(seed: int, threads: int | None) -> Iterator[None]:
+def _threads(count: int | None) -> Iterator[None]:
     before = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
-        # Models are built on the CPU, so its generator alone decides the first weights.
-        torch.default_generator.manual_seed(seed)
-        torch.set_num_threads(threads or before)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
