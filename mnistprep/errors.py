@@ -38,7 +38,7 @@ class UnknownName(UsageError):
         names = list(known)
         close = get_close_matches(name, names, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        listed = ", ".join(names) or "none"
+        listed = ", ".join(names) or "there are none"
         super().__init__(f"unknown {kind} {name!r}{hint}; known: {listed}")
         self.kind, self.name, self.known = kind, name, names
 

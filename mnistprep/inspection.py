@@ -12,6 +12,7 @@ from mnistprep import _png, catalog, convert
 from mnistprep._files import atomic_path
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Dataset, Digest, idx_hashes
+from mnistprep.errors import UsageError
 from mnistprep.report.sheets import by_class
 
 
@@ -77,8 +78,11 @@ def inspect(
 ) -> Inspection:
     """Read what is at `path` and say what it is; `preview` is a PNG file for a contact sheet.
 
-    Raises what mnistprep.read raises, and TargetError for a preview that cannot be written.
+    Raises what mnistprep.read raises, UsageError for a preview that is not called .png, and
+    TargetError for one that cannot be written.
     """
+    if preview is not None and preview.suffix.lower() != ".png":
+        raise UsageError(f"{preview}: the preview is a PNG; give a name that ends in .png")
     dataset, name, where = convert.locate(path, format, workers=workers, progress=progress)
     if preview is not None:
         with atomic_path(preview, overwrite=overwrite) as staging:

@@ -79,7 +79,7 @@ class VerifyReport:
                 f"{name:{width}}  {check.order:8}  {digest:6}  {share:>8}  {check.seconds:7.1f}"
             )
         for name, check in zip(named, self.checks, strict=True):
-            lines += [f"{name}: {problem}" for problem in check.problems]
+            lines += [p if p.startswith(name) else f"{name}: {p}" for p in check.problems]
             lines += [f"{name}: cannot hold this dataset: {check.refused}"] if check.refused else []
         verdict = "everything is right" if self.right else "NOT everything is right"
         return "\n".join([*lines, f"{self.dataset}: {verdict}"])
@@ -117,6 +117,11 @@ class _Truth:
         return self.source.name if self.source is not None else "a published dataset"
 
     @property
+    def unnamed(self) -> bool:
+        """Whether nobody said what is expected."""
+        return self.name is None and self.source is None
+
+    @property
     def accuracy(self) -> float:
         """What a recipe must reach on the test split."""
         return self._row.least_accuracy if self._row else ACCURACY
@@ -142,14 +147,25 @@ class _Truth:
             return WRONG
         return ORIGINAL if same.in_order else OTHER
 
-    def examples(self) -> Dataset | None:
-        """The dataset itself, to find what differs; None when no source has it."""
-        if self.source is None:
-            try:
-                self.source = self._load(self.name or "mnist")
-            except FetchError:
-                return None
-        return self.source
+    def examples(self, found: Dataset, split: str) -> Dataset | None:
+        """The dataset itself, to find what differs; None when there is none to compare with.
+
+        What nobody has named is compared with MNIST, where it could be MNIST by its size.
+        """
+        if self.source is not None:
+            return self.source
+        mnist = catalog.DATASETS["mnist"]
+        size = len(found.joined().splits[split])
+        if self.name is None and (found.shape, size) != (mnist.shape, mnist.splits[split]):
+            return None
+        return self._published
+
+    @cached_property
+    def _published(self) -> Dataset | None:
+        try:
+            return self._load(self.name or "mnist")
+        except FetchError:
+            return None
 
 
 def verify(
@@ -269,8 +285,10 @@ def _compare(
         order = truth.order(found, split, digests[split])
         orders.append(order)
         if order == WRONG:
-            true = truth.examples()
+            true = truth.examples(found, split)
             problems.append(f"{where}: {split} is not that of {truth.title}, by its digest")
+            if truth.unnamed:
+                problems[-1] += "; --dataset or --input say what it should be"
             if true is not None and split in true.digests():
                 problems += differences(
                     found, true, split, partial(formats.get(format).place, where)
@@ -300,6 +318,9 @@ def _train(
     accuracy = trainer.accuracy(trained, splits["test"])
     least = truth.accuracy if demands.accuracy is None else demands.accuracy
     if accuracy < least:
-        reached = f"{demands.recipe} reached {accuracy:.4f} on test, {least} was expected"
+        reached = (
+            f"{demands.recipe} reached {accuracy:.4f} on test, {least} was expected "
+            "(--min-accuracy asks for another share, --no-train for none)"
+        )
         return accuracy, [reached]
     return accuracy, []

@@ -49,7 +49,7 @@ def npz(tmp_path: Path, odd: Dataset) -> Path:
 def test_export_writes_the_default_folder_and_refuses_to_do_it_twice(tmp_path: Path) -> None:
     """The name comes from dataset and format; a second run changes nothing; --overwrite does."""
     first = run("export", "--format", "imagefolder", "--dataset", SYNTH, cwd=tmp_path)
-    folder = tmp_path / "synth_120,40_images"
+    folder = tmp_path / "synth_images"
     assert "train 120, test 40" in first.stdout
     assert len(list(folder.glob("*/*/*.png"))) == 160
     marker = folder / "mine.txt"

@@ -45,9 +45,10 @@ workers = click.option(
     type=click.IntRange(1),
     help="Processes to use; the result is the same for any number.  [default: all processors]",
 )
+SEED = click.IntRange(0, 2**64 - 1)
 seed = click.option(
     "--seed",
-    type=click.IntRange(0, 2**64 - 1),
+    type=SEED,
     help="Choose examples at random, the classes in their proportions; also starts synth.",
 )
 selection = options(
@@ -72,14 +73,13 @@ mirror = click.option(
     help="Where to get the dataset: a server's folder, a file, or a local folder or file in any "
     "readable form. Tried before the published mirrors.",
 )
-dataset = click.option(
-    "--dataset",
-    metavar="NAME",
-    help=f"One of {', '.join(DATASETS)}, or synth:TRAIN,TEST for that many pictures."
-    "  [default: mnist]",
-)
 source = options(
-    dataset,
+    click.option(
+        "--dataset",
+        metavar="NAME",
+        help=f"One of {', '.join(DATASETS)}; synth:TRAIN or synth:TRAIN,TEST draws that many."
+        "  [default: mnist]",
+    ),
     click.option("--input", "input_path", type=EXISTING, help="A file or folder to read instead."),
     click.option("--from", "source_format", type=FORMAT, help="The format of --input."),
     mirror,

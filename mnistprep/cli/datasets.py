@@ -13,10 +13,13 @@ from mnistprep.cli import _shared
 @click.command(
     "datasets", epilog="\b\nExamples:\n  mnistprep datasets\n  mnistprep datasets kmnist --json"
 )
-@click.argument("name", required=False, type=click.Choice(list(DATASETS)))
+@click.argument("name", required=False, type=click.Choice(list(DATASETS)), metavar="[NAME]")
 @_shared.output
 def command(name: str | None, as_json: bool, quiet: bool) -> None:
-    """List the datasets, or show what is known of one: classes, licence, citation, digests."""
+    """List the datasets, or show one.
+
+    Of one dataset: classes, sizes, licence, citation, mirrors and digests.
+    """
     console = _shared.Console(quiet=quiet, as_json=as_json)
     rows = [_document(n) for n in ([name] if name else DATASETS)]
     if name:

@@ -19,7 +19,12 @@ from mnistprep.cli import _shared
     "  mnistprep export --format npz --dataset synth:6000,1000",
 )
 @click.option("--format", "-f", "format", required=True, type=_shared.FORMAT, help="What to write.")
-@click.option("--output", "-o", type=_shared.TARGET, help="Where; a name after dataset and format.")
+@click.option(
+    "--output",
+    "-o",
+    type=_shared.TARGET,
+    help="Where to.  [default: named after dataset and format, such as mnist_images]",
+)
 @_shared.source
 @_shared.writing
 @_shared.selection
@@ -44,7 +49,10 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write a dataset in a format, from the network, a mirror or what you have."""
+    """Write a dataset in a format.
+
+    The dataset comes from the cache, a mirror or the network, or from --input.
+    """
     from mnistprep import convert, formats, sources
     from mnistprep._files import refuse_existing
     from mnistprep.selection import select
@@ -56,7 +64,7 @@ def command(
     values = formats.parse_options(format, format_options)
     selection = _shared.chosen(splits, limit, per_class, validation, seed)
     name = input_path.name.partition(".")[0] if input_path else dataset or "mnist"
-    target = output or Path(formats.default_output(format, name or "dataset"))
+    target = output or Path(formats.default_output(format, name.partition(":")[0] or "dataset"))
     refuse_existing(target, overwrite=overwrite)
     if input_path:
         written = convert.convert(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mnistprep.catalog import DATASETS
 from mnistprep.cli import _shared
 
 
@@ -14,20 +15,27 @@ from mnistprep.cli import _shared
     "  mnistprep fetch --dataset fashion-mnist\n"
     "  mnistprep fetch --mirror https://mirror.example.org/mnist --mirror ~/Downloads/mnist.npz",
 )
-@_shared.dataset
+@click.option(
+    "--dataset",
+    metavar="NAME",
+    help=f"One of {', '.join(name for name, row in DATASETS.items() if row.files)}."
+    "  [default: mnist]",
+)
 @_shared.mirror
 @_shared.output
 def command(dataset: str | None, mirrors: tuple[str, ...], as_json: bool, quiet: bool) -> None:
-    """Download a dataset into the cache, and check it by its content.
+    """Download a dataset into the cache, and check it.
 
-    The cache is $MNISTPREP_HOME, or mnistprep in $XDG_CACHE_HOME or ~/.cache.
+    Content decides, not names. The cache is $MNISTPREP_HOME, or mnistprep in $XDG_CACHE_HOME or
+    ~/.cache. $MNISTPREP_MIRROR is asked after every --mirror; with $MNISTPREP_OFFLINE set to 1 no
+    connection is made.
     """
-    from mnistprep import catalog, download
+    from mnistprep import download
 
     console = _shared.Console(quiet=quiet, as_json=as_json)
     name = dataset or "mnist"
     folder = download.fetch(name, mirrors, progress=console)
-    files = [file.plain for file in catalog.get(name).files]
+    files = [file.plain for file in DATASETS[name].files]
     console.finish(
         "\n".join(f"{folder / file.name}  {file.size:,} bytes, verified" for file in files),
         {

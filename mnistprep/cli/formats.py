@@ -8,7 +8,7 @@ from mnistprep.cli import _shared
 
 
 @click.command("formats", epilog="\b\nExamples:\n  mnistprep formats\n  mnistprep formats csv")
-@click.argument("name", required=False, type=_shared.FORMAT)
+@click.argument("name", required=False, type=_shared.FORMAT, metavar="[NAME]")
 @_shared.output
 def command(name: str | None, as_json: bool, quiet: bool) -> None:
     """List the formats, or show the layout and the options of one."""

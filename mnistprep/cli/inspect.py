@@ -33,7 +33,10 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Say what PATH is: format, splits, counts, digests, and which dataset by its content."""
+    """Say what PATH is, by its content.
+
+    Shown are format, splits, shape, classes, counts, digests, and which dataset it is.
+    """
     from mnistprep.inspection import inspect
 
     console = _shared.Console(quiet=quiet, as_json=as_json)

@@ -22,7 +22,13 @@ from mnistprep.cli import _shared
     "--format", "-f", "formats", multiple=True, type=_shared.FORMAT,
     help="Without PATH: the formats to try (default: all). With PATH: what it is, if unclear.",
 )  # fmt: skip
-@_shared.source
+@click.option(
+    "--dataset", metavar="NAME",
+    help="What it should be, as in `mnistprep export`.  [default: mnist; with PATH any of them]",
+)  # fmt: skip
+@click.option("--input", "input_path", type=_shared.EXISTING, help="A path with what it should be.")
+@click.option("--from", "source_format", type=_shared.FORMAT, help="The format of --input.")
+@_shared.mirror
 @click.option(
     "--split", "splits", multiple=True, type=click.Choice(["train", "test"]),
     help="The splits that must be there.  [default: train and test]",
@@ -39,7 +45,7 @@ from mnistprep.cli import _shared
     "--device", default="auto", show_default=True, help="Where to train.",
     type=click.Choice(["auto", "cpu", "cuda", "mps"]),
 )  # fmt: skip
-@_shared.seed
+@click.option("--seed", type=_shared.SEED, default=0, help="Starts the training, and synth.")
 @_shared.workers
 @_shared.output
 @click.pass_context
@@ -56,12 +62,12 @@ def command(
     min_accuracy: float | None,
     recipe: str,
     device: str,
-    seed: int | None,
+    seed: int,
     workers: int | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Prove that every format, or what is at PATH, holds the dataset: by digest and by training.
+    """Prove formats and files right, by digest and training.
 
     Without PATH the dataset is written in every format, read back, and compared. With PATH what is
     there must be --dataset or --input, or any dataset of the catalog when neither is given. Exits
@@ -81,7 +87,7 @@ def command(
     report = verify(
         *paths, format=formats[0] if paths and formats else None, formats=() if paths else formats,
         dataset=dataset, source=source, mirrors=mirrors, splits=splits, train=train,
-        min_accuracy=min_accuracy, recipe=recipe, device=device, seed=seed or 0, workers=workers,
+        min_accuracy=min_accuracy, recipe=recipe, device=device, seed=seed, workers=workers,
         progress=console,
     )  # fmt: skip
     console.finish(str(report), report.to_json())

@@ -8,7 +8,6 @@ line.
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
@@ -182,4 +181,4 @@ def describe(key: str, parameter: inspect.Parameter) -> str:
 
 def default_output(name: str, dataset: str) -> str:
     """The file or folder name of an export when nobody gives one."""
-    return get(name).DEFAULT_OUTPUT.format(name=dataset.replace(os.sep, "_").replace(":", "_"))
+    return get(name).DEFAULT_OUTPUT.format(name=dataset)
