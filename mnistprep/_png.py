@@ -8,9 +8,11 @@ read by Pillow.
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,54 +26,63 @@ _IDAT = zlib.crc32(b"IDAT")
 _HEAD = len(SIGNATURE) + 25  # bytes up to the end of IHDR
 
 
+@lru_cache
 def _start(shape: tuple[int, ...]) -> bytes:
     colour = {(): 0, (3,): 2}[shape[2:]]
     header = b"IHDR" + struct.pack(">IIBBBBB", shape[1], shape[0], 8, colour, 0, 0, 0)
     return SIGNATURE + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
 
 
-def encode(images: Images, *, level: int = 6) -> Iterator[bytes]:
-    """The PNG of each picture of (N, H, W) or (N, H, W, 3); `level` is zlib's."""
-    shape = images.shape[1:]
-    lines = images.reshape(len(images), shape[0], -1)
-    filtered = np.zeros((len(images), shape[0], lines.shape[2] + 1), np.uint8)
-    filtered[:, :, 1:] = lines  # every line begins with its filter, 0
-    data, size = filtered.reshape(-1).data, filtered[0].size if len(images) else 0
+def encode(images: Images) -> Iterator[bytes]:
+    """The PNG of each picture of (N, H, W) or (N, H, W, 3)."""
+    shape, rows = images.shape[1:], filtered(images)
+    data, size = rows.reshape(-1).data, rows[0].size if len(rows) else 1
     start, pack = _start(shape), struct.Struct(">I").pack
-    for at in range(0, len(data), size or 1):
-        packed = zlib.compress(data[at : at + size], level)
+    for at in range(0, len(data), size):
+        # Runs alone, no search for longer matches: on digits two thirds of the time of zlib's
+        # default, and files a twenty-fifth larger.
+        engine = zlib.compressobj(6, zlib.DEFLATED, 15, 8, zlib.Z_RLE)
+        packed = engine.compress(data[at : at + size]) + engine.flush()
         checksum = zlib.crc32(packed, _IDAT)
         yield b"".join((start, pack(len(packed)), b"IDAT", packed, pack(checksum), _END))
 
 
-def decode_plain(data: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
-    """The picture, if `data` is a PNG as `encode` writes it; None if it is anything else.
+def filtered(images: Images) -> Images:
+    """(N, H, 1 + W * C): the lines of each picture, each after its filter, 0 for none."""
+    lines = images.reshape(len(images), images.shape[1], math.prod(images.shape[2:]))
+    return np.pad(lines, ((0, 0), (0, 0), (1, 0)))
 
-    Lengths and checksums are all compared, so damage gives None, and the slower reader's opinion.
+
+def unfiltered(lines: bytes, shape: tuple[int, ...]) -> Images:
+    """The pictures, (N, *shape), whose filtered lines these are."""
+    height, width = shape[0], math.prod(shape[1:])
+    table = np.frombuffer(lines, np.uint8).reshape(-1, height, 1 + width)
+    return table[:, :, 1:].reshape(-1, *shape)
+
+
+def plain_lines(data: bytes, shape: tuple[int, ...]) -> bytes | None:
+    """The lines of a picture as `filtered` has them, if `data` is a PNG as `encode` writes it.
+
+    None if it is anything else. Lengths and checksums are all compared, so that damage gives None
+    too, and the slower reader's opinion.
     """
-    length = len(data) - _HEAD - 12 - len(_END)
+    stop = len(data) - len(_END) - 4
     if (
-        length < 0
-        or data[:_HEAD] != _start(shape)
-        or data[_HEAD : _HEAD + 8] != struct.pack(">I", length) + b"IDAT"
-        or data[-len(_END) :] != _END
-        or zlib.crc32(data[_HEAD + 4 : _HEAD + 8 + length])
-        != int.from_bytes(data[_HEAD + 8 + length : _HEAD + 12 + length], "big")
+        not data.startswith(_start(shape))
+        or not data.endswith(_END)
+        or data[_HEAD : _HEAD + 8] != (stop - _HEAD - 8 & 0xFFFFFFFF).to_bytes(4, "big") + b"IDAT"
+        or zlib.crc32(data[_HEAD + 4 : stop]).to_bytes(4, "big") != data[stop : stop + 4]
     ):
         return None
-    height, width = shape[0], shape[1] * (shape[2] if len(shape) == 3 else 1)
-    size = height * (width + 1)
+    line = 1 + math.prod(shape[1:])
+    size = shape[0] * line
     try:
         engine = zlib.decompressobj()
-        lines = engine.decompress(data[_HEAD + 8 : _HEAD + 8 + length], size + 1)
+        lines = engine.decompress(data[_HEAD + 8 : stop], size + 1)
     except zlib.error:
         return None
-    if len(lines) != size or not engine.eof:
-        return None
-    table = np.frombuffer(lines, np.uint8).reshape(height, width + 1)
-    if table[:, 0].any():
-        return None
-    return table[:, 1:].reshape(shape)
+    whole = len(lines) == size and engine.eof
+    return lines if whole and not any(lines[::line]) else None
 
 
 def decode(data: bytes, where: str) -> NDArray[np.uint8]:

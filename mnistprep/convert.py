@@ -12,7 +12,7 @@ from mnistprep import formats
 from mnistprep._files import atomic_path, describe, existing, refuse_existing
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Dataset
-from mnistprep.errors import FormatError, MnistprepError, TargetError
+from mnistprep.errors import DataError, FormatError, MnistprepError, TargetError
 from mnistprep.selection import Selection, select
 
 PathLike = str | os.PathLike[str]
@@ -46,6 +46,8 @@ def locate(
         name, where = formats.detect(where) if format is None else (format, where)
         reader = formats.get(name).read
         return reader(where, progress=progress, **_workers(reader, workers)), name, where
+    except DataError as error:
+        raise FormatError(f"{where}: {error}") from error
     except OSError as error:
         if isinstance(error, MnistprepError):
             raise

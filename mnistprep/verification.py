@@ -168,6 +168,23 @@ class _Truth:
             return None
 
 
+class _Heard:
+    """A Progress that keeps what a reader notes, which may say what is wrong."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.notes: list[str] = []
+        self.start, self.advance, self._note = progress.start, progress.advance, progress.note
+
+    def note(self, message: str) -> None:
+        """Keep the line."""
+        self.notes.append(message)
+
+    def pass_on(self) -> None:
+        """Show what was kept."""
+        for message in self.notes:
+            self._note(message)
+
+
 def verify(
     *paths: convert.PathLike,
     format: str | None = None,
@@ -254,11 +271,14 @@ def _check(
     name, order, digests, accuracy = format or NONE, NONE, {}, None
     problems: list[str] = []
     try:
-        found, name, where = convert.locate(
-            path, format, workers=demands.workers, progress=progress
-        )
+        heard = _Heard(progress)
+        found, name, where = convert.locate(path, format, workers=demands.workers, progress=heard)
         digests = found.digests()
         order, problems = _compare(found, digests, where, name, truth, demands.splits)
+        if problems:
+            problems += heard.notes
+        else:
+            heard.pass_on()
         if not problems and demands.train:
             accuracy, problems = _train(found, truth, demands, progress)
     except UsageError:

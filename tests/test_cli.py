@@ -193,7 +193,7 @@ def test_an_interrupted_export_leaves_nothing(tmp_path: Path, number: signal.Sig
         text=True,
         start_new_session=True,
     )
-    while not list(tmp_path.glob(f"{LEFTOVERS}/tree/train/*/*.png")):
+    while next(tmp_path.glob(f"{LEFTOVERS}/tree/train/*/*.png"), None) is None:
         assert process.poll() is None
         time.sleep(0.02)
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)

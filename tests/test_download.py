@@ -197,7 +197,6 @@ def test_whole_files_are_sources(
     server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A file with the whole dataset serves locally, by its URL, under a base URL, and published."""
-    pytest.importorskip("mnistprep.convert")
     path = tmp_path / "tiny.npz"
     server.files["whole/tiny.npz"] = server.files["elsewhere"] = keras_npz(path, TINY)
     base = publish(monkeypatch, (server.base + "none/",))
@@ -224,7 +223,6 @@ def test_whole_files_of_something_else_are_called_what_they_are(
     server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Another dataset under the right name is refused with its own name."""
-    pytest.importorskip("mnistprep.convert")
     publish(monkeypatch, (), "md5")
     keras_npz(tmp_path / "tiny.npz", OTHER)
     with pytest.raises(FetchError, match="its train examples are OTHER train, complete"):
@@ -244,7 +242,6 @@ def test_real_digits_from_a_local_folder(real_digits: Path, tmp_path: Path) -> N
 
 def test_a_pickle_alone_is_a_complete_source(real_digits: Path, tmp_path: Path) -> None:
     """A folder with nothing but mnist.pkl.gz gives the four IDX files."""
-    pytest.importorskip("mnistprep.convert")
     shutil.copy(real_digits / "mnist.pkl.gz", tmp_path / "mnist.pkl.gz")
     folder = fetch("mnist", [tmp_path])
     body = (folder / NAMES[0]).read_bytes()

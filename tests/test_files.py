@@ -168,7 +168,7 @@ def test_a_stream_reads_plain_gzip_and_members_alike(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [1023, 1024, 100_000, 3 << 20])
 def test_a_stream_is_whole_whatever_the_sizes_of_its_reads(tmp_path: Path, size: int) -> None:
-    """Well compressed content, of which the inflater holds much back, comes out to the last byte."""
+    """Well compressed content, of which the inflater holds much back, comes out whole."""
     content = (bytes(1000) + b"x") * 5000
     (tmp_path / "x.gz").write_bytes(gzip.compress(content))
     with Inflater(tmp_path / "x.gz") as stream:

@@ -6,6 +6,7 @@ order. Source: "The IDX file format" on the MNIST page of Y. LeCun, C. Cortes an
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from mnistprep._arrays import Images, empty_images, map_bytes
 from mnistprep._files import GZIP_MAGIC, Inflater, head, inflated_head
 from mnistprep._progress import Progress
-from mnistprep.dataset import CHUNK, Dataset, Split, default_classes, idx_header, idx_label_type
+from mnistprep.dataset import CHUNK, Dataset, Split, idx_header, idx_label_type
 from mnistprep.errors import FormatError
 from mnistprep.formats import _sidecar
 
@@ -71,7 +72,7 @@ def compressed(path: Path) -> bool | None:
 def _pairs(folder: Path) -> dict[str, Pair]:
     found: dict[tuple[str, str], dict[str, Path]] = {}
     for path in sorted(folder.iterdir()):
-        role = _role(path)
+        role = None if path.name.startswith(".") else _role(path)
         if role:
             split = next((name for part, name in _NAMES if part in path.name.lower()), "train")
             stem = re.sub(r"[.-]", "-", path.name.lower().removesuffix(".gz"))
@@ -118,8 +119,7 @@ def read(path: Path, progress: Progress) -> Dataset:
         splits[name] = Split(images, labels)
         progress.advance(len(images))
     sidecar = next(filter(None, map(_sidecar.find, (path, *_tops(folder)))), None)
-    classes = sidecar.classes if sidecar else default_classes(s.labels for s in splits.values())
-    return Dataset(path.name, splits, classes)
+    return Dataset(path.name, splits, _sidecar.classes(sidecar, splits, path))
 
 
 def _tops(folder: Path) -> list[Path]:
@@ -131,8 +131,8 @@ def _images(path: Path) -> Images:
         code, sizes = _header(stream)
         if code != 0x08 or len(sizes) not in (3, 4):
             raise FormatError(f"{path}: pictures must be unsigned bytes, not type {code:#04x}")
-        if 0 in sizes[1:]:
-            raise FormatError(f"{path}: pictures without height or width: {sizes}")
+        if not 0 < math.prod(sizes[1:]) < _sidecar.PICTURE_LIMIT:
+            raise FormatError(f"{path}: no pictures are {'x'.join(map(str, sizes[1:]))} pixels")
         start = 4 + 4 * len(sizes)
         if head(path, 2) != GZIP_MAGIC:
             _check_size(path, start + int(np.prod(sizes, dtype=object)), path.stat().st_size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from mnistprep._arrays import Images
 from mnistprep.dataset import Dataset, Split, default_classes
 from mnistprep.errors import FormatError
+from mnistprep.formats import _sidecar
 from mnistprep.formats._scale import to_bytes
 
 Array = npt.NDArray[np.generic]
@@ -42,7 +44,7 @@ def dataset(
         listed = ", ".join(sorted(arrays)[:8]) or "none"
         raise FormatError(f"{where}: no arrays named train_images or x_train here, but: {listed}")
     if classes is None:
-        classes = default_classes(split.labels for split in splits.values())
+        classes = _sidecar.classes(None, splits, where)
     return Dataset(name, splits, classes)
 
 
@@ -59,7 +61,7 @@ def parse_classes(text: str | None, where: str) -> tuple[str, ...] | None:
         return None
     try:
         names = json.loads(text)
-    except (ValueError, RecursionError):
+    except (ValueError, TypeError, RecursionError):
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise FormatError(f"{where}: `classes` must be a JSON list of names")
@@ -67,7 +69,11 @@ def parse_classes(text: str | None, where: str) -> tuple[str, ...] | None:
 
 
 def _images(values: Array, where: str) -> Images:
-    if values.ndim not in (3, 4) or 0 in values.shape[1:] or values.dtype.kind not in "biuf":
+    if (
+        values.ndim not in (3, 4)
+        or not 0 < math.prod(values.shape[1:]) < _sidecar.PICTURE_LIMIT
+        or values.dtype.kind not in "biuf"
+    ):
         raise FormatError(
             f"{where}: expected pictures (N, H, W) or (N, H, W, C), "
             f"found {values.dtype} of shape {values.shape}"

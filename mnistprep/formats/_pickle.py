@@ -11,6 +11,7 @@ import pickle
 import re
 import struct
 from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +63,10 @@ def _encode(text: object, codec: object = "latin1", *_: object) -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    return b""  # as Python 3 says it in protocols 0 to 2
+
+
 def _frombuffer(data: object, dtype: object, shape: object, order: object = "C") -> Array:
     array = Array()
     array.values = _build(shape, dtype, order in ("F", b"F"), data)
@@ -92,6 +97,7 @@ _NAMES: dict[tuple[str, str], object] = {
     ("numpy", "ndarray"): Array,
     ("numpy", "dtype"): _DType,
     ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): _no_bytes,
     ("numpy.core.numeric", "_frombuffer"): _frombuffer,
     ("numpy._core.numeric", "_frombuffer"): _frombuffer,
 }
@@ -122,6 +128,14 @@ class _Unpickler(pickle._Unpickler):
                 "nothing was run: do not open this file with pickle.load"
             ) from None
 
+    def load_bytes(self: Any) -> None:  # the original reserves whatever size the pickle claims
+        self.append(self.read(struct.unpack("<Q", self.read(8))[0]))
+
+    dispatch: ClassVar[dict[int, Any]] = {
+        **pickle._Unpickler.dispatch,
+        pickle.BYTEARRAY8[0]: load_bytes,
+    }
+
 
 def _text(name: object) -> str:
     return name.decode("latin1") if isinstance(name, bytes) else str(name)
@@ -134,7 +148,10 @@ def load(stream: Inflater) -> object:
     for one that is damaged.
     """
     try:
-        return _Unpickler(stream).load()
+        content = _Unpickler(stream).load()
+        if stream.read(1):  # reaches the end, where gzip's checksum is compared
+            raise FormatError("something follows the pickle")
+        return content
     except FormatError as error:
         message = str(error)
         prefix = f"{stream.path}: "
@@ -153,6 +170,8 @@ def is_pickle(start: bytes) -> bool:
     Protocol 2 and later have a mark; 0 and 1 open with a tuple, a list, a dict or a name.
     PyTorch's older files are pickles too; the number they begin with tells them apart.
     """
+    if start[4:9] == b"\0\0\0\0{":  # a safetensors file: a length, then JSON
+        return False
     if start[:1] in (b"(", b"]", b"}") or re.match(rb"c[A-Za-z_][\w.]*\n", start):
         return True
     modern = start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5")

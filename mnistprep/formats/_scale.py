@@ -41,7 +41,9 @@ def _convert(values: npt.NDArray[np.generic], images: Images, scale: int) -> int
     for start in range(0, len(values), _STEP):
         part = values[start : start + _STEP]
         with np.errstate(all="ignore"):  # infinities, NaN and large values fail the comparison
-            numbers = np.rint(np.multiply(part, scale, dtype=values.dtype)) if scale != 1 else part
+            numbers = (
+                np.rint(np.multiply(part, scale, dtype=values.dtype.type)) if scale != 1 else part
+            )
             found = numbers.astype(np.uint8)
         if not any(np.array_equal(table[found], part) for table in tables):
             matches = np.any([table[found] == part for table in tables], axis=0)

@@ -7,14 +7,18 @@ folder without it reads as far as its layout goes.
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnistprep.dataset import Dataset
+from mnistprep.dataset import Dataset, Split, default_classes
 from mnistprep.errors import FormatError
 
 NAME = "mnistprep.json"
 _LIMIT = 64 << 20  # bytes; a million class names fit
+PICTURE_LIMIT = 1 << 31  # bytes in a picture; only damage and malice need more
+_CLASSES_LIMIT = 1 << 20  # classes that labels alone can mean; damage sets high bits
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,25 @@ def find(folder: Path) -> Sidecar | None:
     if (
         not isinstance(shape, list)
         or len(shape) not in (2, 3)
-        or not all(type(size) is int and 0 < size < 2**32 for size in shape)
+        or not all(type(size) is int and size > 0 for size in shape)
+        or math.prod(shape) >= PICTURE_LIMIT
     ):
         raise FormatError(f"{path}: `shape` must be [height, width] or [height, width, channels]")
     return Sidecar(tuple(classes), tuple(shape))
+
+
+def classes(sidecar: Sidecar | None, splits: Mapping[str, Split], where: object) -> tuple[str, ...]:
+    """The class names of the sidecar, or the label numbers where there is none.
+
+    Raises FormatError, which starts with `where`, for labels that number no classes.
+    """
+    if sidecar is not None:
+        return sidecar.classes
+    for name, split in splits.items():
+        if len(split) and split.labels.max() >= _CLASSES_LIMIT:
+            at = int(split.labels.argmax())
+            raise FormatError(
+                f"{where}: label {split.labels[at]:,} of {name}[{at}] is beyond the "
+                f"{_CLASSES_LIMIT:,} classes that can go without names; the file is damaged"
+            )
+    return default_classes(split.labels for split in splits.values())

@@ -87,6 +87,9 @@ def walk(path: Path, classes: tuple[str, ...] | None) -> Tree:
     folders = {name: [f for top in group for f in _folders(top)] for name, group in tops.items()}
     labels, names = _number({f.name for group in folders.values() for f in group}, classes, path)
     tree = Tree({}, {}, names)
+    for top in dict.fromkeys([path, *(top for group in tops.values() for top in group)]):
+        junk = [name for name in sorted(os.listdir(top)) if _is_junk(name)]
+        tree.ignored += [f"{top / name}: ignored, not a picture" for name in junk]
     for split, group in folders.items():
         tree.files[split], tree.labels[split] = [], {}
         for folder in sorted(group, key=lambda folder: labels[folder.name]):
@@ -138,10 +141,10 @@ def _list(folder: Path, ignored: list[str]) -> list[str]:
     names = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_file(follow_symlinks=False) and entry.name.lower().endswith(_SUFFIXES):
-                names.append(entry.name)
-            elif _is_junk(entry.name):
+            if _is_junk(entry.name):
                 ignored.append(f"{entry.path}: ignored, not a picture")
+            elif entry.is_file(follow_symlinks=False) and entry.name.lower().endswith(_SUFFIXES):
+                names.append(entry.name)
             elif entry.is_dir(follow_symlinks=False):
                 raise FormatError(f"{entry.path}: a folder inside a class folder")
             elif not entry.is_file(follow_symlinks=False):
@@ -193,10 +196,10 @@ def indexed(index: Path, tree: Tree) -> dict[str, list[str]]:
     return order
 
 
-def load(path: Path) -> NDArray[np.uint8]:
-    """One picture of a tree without a sidecar, which must be grey."""
+def load(path: Path, shape: tuple[int, ...] | None) -> NDArray[np.uint8]:
+    """One picture in that shape; without one (a tree without a sidecar) it must be grey."""
     picture = _png.decode(path.read_bytes(), str(path))
-    return fit(picture, picture.shape[:2], str(path))
+    return fit(picture, shape or picture.shape[:2], str(path))
 
 
 def fit(picture: NDArray[np.uint8], shape: tuple[int, ...], where: str) -> NDArray[np.uint8]:

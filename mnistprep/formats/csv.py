@@ -19,12 +19,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from mnistprep import _workers
 from mnistprep._arrays import Images, empty_images, map_bytes, release
@@ -32,45 +30,42 @@ from mnistprep._files import head
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import SPLITS, Dataset, Split, default_classes
 from mnistprep.errors import FormatError, UnsupportedError
-from mnistprep.formats import _sidecar
+from mnistprep.formats import _rows, _sidecar
+from mnistprep.formats._rows import Dialect
 
 SUFFIXES: tuple[str, ...] = (".csv",)
 DEFAULT_OUTPUT = "{name}_csv"
-Numbers = npt.NDArray[np.int64]
 Header = Literal["none", "rowcol", "pixel0", "pixel1"]
 
-_ROWS = 1000  # rows a step, written
+_ROWS = 250  # rows a step, written
 _BLOCK = 64 << 10  # bytes a step, read: what is made of them stays in the processor's cache
 _SPAN = 16  # blocks a worker takes at once
 _NAMES = (("train", "train"), ("test", "test"), ("t10k", "test"), ("val", "valid"))
+_NUMBERS = re.compile(rb'[-+0-9.,eENnAa" ]+')  # what is no pixel among them is said on reading
 _LABEL = re.compile(r"label|class|target|digit|y", re.IGNORECASE)
-_LABEL_DIGITS = 10
 _LINE_LIMIT = 16 << 20  # bytes; a picture of 2048 x 2048 fits
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """What one file looks like: where rows start, their columns, the label's, the picture shape."""
-
-    start: int  # bytes before the first row
-    lines: int  # lines before the first row
-    columns: int
-    label: int  # column
-    shape: tuple[int, int]
+_TAIL = 1 << 18  # bytes
 
 
 def sniff(path: Path) -> bool:
     """Whether `path` is a text of comma-separated numbers, or a folder with such .csv files."""
     if path.is_dir():
-        return any(_is_rows(file) for file in sorted(path.glob("*.csv")))
-    return _is_rows(path)
+        commas = 1 if (path / _sidecar.NAME).is_file() else 3
+        return any(_is_rows(file, commas) for file in _texts(path))
+    return _is_rows(path, 3)
 
 
-def _is_rows(path: Path) -> bool:
-    start = head(path, 1 << 16)
-    first, _, rest = start.partition(b"\n")
-    line = (rest.partition(b"\n")[0] if b"\n" in rest else rest) or first
-    return line.count(b",") > 2 and re.fullmatch(rb"[0-9,]+\r?", line[:4096]) is not None
+def _texts(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*.csv") if not file.name.startswith("."))
+
+
+def _is_rows(path: Path, commas: int) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        first = file.readline(_LINE_LIMIT)
+        line = file.readline(_LINE_LIMIT) or first
+    return line.count(b",") >= commas and _NUMBERS.fullmatch(line[:4096].rstrip()) is not None
 
 
 def read(path: Path, *, progress: Progress = quiet, workers: int | None = None) -> Dataset:
@@ -85,15 +80,14 @@ def read(path: Path, *, progress: Progress = quiet, workers: int | None = None) 
             continue
         dialect = _dialect(file, data, sidecar)
         splits[name] = _read_rows(file, data, dialect, progress, workers)
-    classes = sidecar.classes if sidecar else default_classes(s.labels for s in splits.values())
-    return Dataset(path.name, splits, classes)
+    return Dataset(path.name, splits, _sidecar.classes(sidecar, splits, path))
 
 
 def _files(path: Path) -> dict[str, Path]:
     if not path.is_dir():
         return {_split_name(path): path}
     files: dict[str, Path] = {}
-    for file in sorted(path.glob("*.csv")):
+    for file in _texts(path):
         name = _split_name(file)
         if name in files:
             raise FormatError(
@@ -114,7 +108,10 @@ def _dialect(file: Path, data: Images, sidecar: _sidecar.Sidecar | None) -> Dial
     lines = _first_lines(file, data)
     fields = [field.strip('" ') for field in lines[0].split(",")]
     named = any(re.search(r"[A-Za-z]", field) for field in fields)
-    label = _named_label(file, fields) if named else _guessed_label(file, lines)
+    if named:
+        label = _named_label(file, fields)
+    else:
+        label = 0 if sidecar else _guessed_label(file, lines + _last_lines(data))
     shape = _shape(file, [f for k, f in enumerate(fields) if k != label], named, sidecar)
     start = len(lines[0].encode()) + 1 if named else 0
     return Dialect(start, int(named), len(fields), label, shape)
@@ -129,6 +126,11 @@ def _first_lines(file: Path, data: Images) -> list[str]:
     except UnicodeDecodeError as error:
         raise FormatError(f"{file}: byte {error.start} is not plain text") from None
     return lines if len(lines) == 1 else lines[:-1]
+
+
+def _last_lines(data: Images) -> list[str]:
+    end = data[-_TAIL:].tobytes().decode("latin1").rstrip("\r\n")
+    return end.split("\n")[1:]
 
 
 def _named_label(file: Path, fields: list[str]) -> int:
@@ -147,7 +149,8 @@ def _guessed_label(file: Path, lines: list[str]) -> int:
     """Column of the label in rows without names: the first, unless only the last can be it.
 
     Corner pixels are background in these sets, so a column of zeros is no label where the other
-    end of the row varies.
+    end of the row varies. `lines` are some from the start of the file and some from its end, since
+    rows may be sorted by label.
     """
     rows = [line.rstrip("\r").split(",") for line in lines]
     columns = len(rows[0])
@@ -182,19 +185,17 @@ def _shape(
 def _read_rows(
     file: Path, data: Images, dialect: Dialect, progress: Progress, workers: int | None
 ) -> Split:
-    cuts, rows = _cut(data, dialect.start)
-    if not dialect.shape or rows[-1] < 0:
-        raise FormatError(f"{file}: no rows")
+    cuts, rows = _cut(file, data, dialect)
     images = empty_images((rows[-1], *dialect.shape), shared=True)
     labels = np.empty(rows[-1], np.int64)
-    pixels = images.reshape(rows[-1], -1)
+    pixels = images.reshape(rows[-1], math.prod(dialect.shape))
     progress.start(f"read {file.name}", rows[-1], "examples")
 
     def parse(first: int, last: int) -> list[int]:
         found = []
         for k in range(first, last):
             block = data[cuts[k] : cuts[k + 1]]
-            found += _parse(file, block, dialect, rows[k], pixels[rows[k] : rows[k + 1]])
+            found += _rows.parse(file, block, dialect, rows[k], pixels[rows[k] : rows[k + 1]])
             release(block)
         return found
 
@@ -206,95 +207,24 @@ def _read_rows(
     return Split(images, labels)
 
 
-def _cut(data: Images, start: int) -> tuple[list[int], list[int]]:
+def _cut(file: Path, data: Images, dialect: Dialect) -> tuple[list[int], list[int]]:
     """Byte positions that cut the rows into blocks of whole lines, and rows before each."""
-    cuts, rows = [start], [0]
+    cuts, rows = [dialect.start], [0]
+    longest = 4 * dialect.columns + _rows.LABEL_DIGITS
     while cuts[-1] < len(data):
-        stop = min(cuts[-1] + _BLOCK, len(data))
-        block = data[cuts[-1] : stop]
+        block = data[cuts[-1] : cuts[-1] + max(_BLOCK, longest)]
         ends = np.flatnonzero(block == 10)
-        while not len(ends) and stop < len(data):  # a line longer than a block
-            stop = min(stop + _BLOCK, len(data))
-            ends = np.flatnonzero(data[cuts[-1] : stop] == 10)
-        last = stop == len(data)
-        ended = len(ends) and cuts[-1] + int(ends[-1]) + 1 == len(data)
-        rows.append(rows[-1] + len(ends) + (1 if last and not ended else 0))
-        cuts.append(stop if last else cuts[-1] + int(ends[-1]) + 1)
+        last = cuts[-1] + len(block) == len(data)
+        if not len(ends) and not last:
+            raise FormatError(
+                f"{file}, line {rows[-1] + dialect.lines + 1}: longer than any row of "
+                f"{dialect.columns} values"
+            )
+        ended = bool(len(ends)) and int(ends[-1]) + 1 == len(block)
+        rows.append(rows[-1] + len(ends) + int(last and not ended))
+        cuts.append(len(data) if last else cuts[-1] + int(ends[-1]) + 1)
         release(block)
     return cuts, rows
-
-
-def _parse(file: Path, block: Images, dialect: Dialect, row: int, pixels: Images) -> list[int]:
-    """Put the pixels of whole lines into `pixels`, (rows, columns - 1); returns their labels."""
-    text = block if block[-1] == 10 else np.append(block, np.uint8(10))
-    returns = np.flatnonzero(text == 13)
-    if len(returns) and (text[returns + 1] == 10).all():
-        text = np.delete(text, returns)
-    digits = text - np.uint8(48)
-    between = digits > 9
-    ends, shape = np.flatnonzero(between), (len(pixels), dialect.columns)
-    if len(ends) != shape[0] * shape[1] or not _is_table(text[ends].reshape(shape)):
-        raise _explain(file, text, dialect, row)
-    stops = ends.reshape(shape)[:, dialect.label]
-    starts = np.append(-1, ends)[:-1].reshape(shape)[:, dialect.label] + 1
-    if not _are_numbers(text, between, stops - starts):
-        raise _explain(file, text, dialect, row)
-    inside = ~between
-    digits *= inside
-    # At every byte: the number of up to three digits that ends there.
-    numbers = digits.astype(np.uint16)
-    numbers[1:] += digits[:-1] * np.uint8(10)
-    numbers[2:] += digits[:-2] * inside[1:-1] * np.uint16(100)
-    table = numbers[ends - 1].reshape(shape)
-    table[:, dialect.label] = 0
-    if table.max() > 255:
-        raise _explain(file, text, dialect, row)
-    pixels[:, : dialect.label] = table[:, : dialect.label]
-    pixels[:, dialect.label :] = table[:, dialect.label + 1 :]
-    whole = text.tobytes()
-    return [int(whole[start:stop]) for start, stop in zip(starts, stops, strict=True)]
-
-
-def _is_table(found: Images) -> bool:
-    """Whether every row of separators is commas and a newline."""
-    return bool((found[:, :-1] == 44).all() and (found[:, -1] == 10).all())
-
-
-def _are_numbers(text: Images, between: npt.NDArray[np.bool_], labels: Numbers) -> bool:
-    """Whether no field is empty, padded with zeros, or, a label aside, wider than three digits.
-
-    `labels` are the widths of the labels, which may have ten digits.
-    """
-    inside = ~between
-    empty = between[0] or (between[1:] & between[:-1]).any()
-    padded = (text[:-1] == 48) & inside[1:]
-    padded[1:] &= between[:-2]
-    fourth = np.count_nonzero(inside[3:] & inside[2:-1] & inside[1:-2] & inside[:-3])
-    return not (
-        empty
-        or padded.any()
-        or labels.max() > _LABEL_DIGITS
-        or fourth != np.maximum(labels - 3, 0).sum()
-    )
-
-
-def _explain(file: Path, text: Images, dialect: Dialect, row: int) -> FormatError:
-    """The error for the first line of a block that is not a row of the dialect."""
-    for k, line in enumerate(text.tobytes()[:-1].split(b"\n")):
-        where = f"{file}, line {row + k + dialect.lines + 1}"
-        fields = line.split(b",")
-        if len(fields) != dialect.columns:
-            return FormatError(f"{where}: expected {dialect.columns} values, found {len(fields)}")
-        for column, field in enumerate(fields):
-            if not re.fullmatch(rb"[0-9]{1,10}", field):
-                shown = field[:20].decode("latin1")
-                return FormatError(f"{where}: column {column + 1} is {shown!r}, not a whole number")
-            if column != dialect.label and int(field) > 255:
-                value = int(field)
-                return FormatError(f"{where}: column {column + 1} is {value}; pixels end at 255")
-            if len(field) > 3 and column != dialect.label:
-                return FormatError(f"{where}: column {column + 1} has leading zeros: {field!r}")
-    return FormatError(f"{file}: a block that starts at line {row + 1} is not rows of numbers")
 
 
 def write(
@@ -326,7 +256,7 @@ def write(
         progress.start(f"write {target.name}", len(examples), "examples")
         with target.open("xb") as file:
             file.write(_header(header, height, width))
-            for rows in _rows(examples, workers):
+            for rows in _lines(examples, workers):
                 file.write(rows)
                 progress.advance(rows.count(b"\n"))
 
@@ -360,7 +290,7 @@ def _header(header: str, height: int, width: int) -> bytes:
     return (",".join(["label", *names]) + "\n").encode()
 
 
-def _rows(split: Split, workers: int | None) -> Iterator[bytes]:
+def _lines(split: Split, workers: int | None) -> Iterator[bytes]:
     cells = np.zeros((256, 4), np.uint8)  # ",0" to ",255", zero bytes for what is not there
     for value in range(256):
         text = f",{value}".encode()
@@ -376,8 +306,7 @@ def _rows(split: Split, workers: int | None) -> Iterator[bytes]:
         )
         table[:, -1] = 10
         release(split.images[start:stop])
-        rows: bytes = table[table != 0].tobytes()
-        return rows
+        return table.tobytes().translate(None, b"\0")
 
     return _workers.run(format_rows, len(split), size=_ROWS, workers=workers)
 

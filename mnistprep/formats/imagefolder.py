@@ -19,6 +19,9 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain, count, islice
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +31,15 @@ from mnistprep import _png, _workers
 from mnistprep._arrays import Images, empty_images, release
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Dataset, Split
-from mnistprep.errors import UnsupportedError, UsageError
+from mnistprep.errors import FormatError, TargetError, UnsupportedError
 from mnistprep.formats import _sidecar, _tree
 
 SUFFIXES: tuple[str, ...] = ()
 DEFAULT_OUTPUT = "{name}_images"
 INDEX = "index.txt"
 _STEP = 1000  # pictures
+_NOTED = 5  # changed pictures that a note is given for
+_TRIED = 1000  # names of equal pictures that are compared before a picture counts as changed
 
 
 def sniff(path: Path) -> bool:
@@ -43,89 +48,101 @@ def sniff(path: Path) -> bool:
 
 
 def read(path: Path, *, progress: Progress = quiet, workers: int | None = None) -> Dataset:
-    """Read the tree; raises FormatError with the file that is wrong."""
+    """Read the tree; raises FormatError with the file that is wrong.
+
+    In a tree with sidecar and index the names are compared with the pixels too, and a note says
+    which picture was changed, without anything to compare it with.
+    """
     sidecar = _sidecar.find(path)
     tree = _tree.walk(path, sidecar.classes if sidecar else None)
     for message in tree.ignored:
         progress.note(message)
     order = _tree.indexed(path / INDEX, tree)
-    splits = {}
+    first = next((file for files in order.values() for file in files), None)
     shape = sidecar.shape if sidecar else None
+    if first is not None:  # before room is made for as many
+        shape = _tree.load(path / first, shape).shape
+    if not order or shape is None:
+        raise FormatError(f"{path}: no pictures in class folders here")
+    splits = {}
     for name, files in order.items():
         labels = np.array([tree.labels[name][os.path.dirname(file)] for file in files], np.int64)
         progress.start(f"read {name}", len(files), "examples")
-        shape = shape or _tree.load(path / files[0]).shape
         images = empty_images((len(files), *shape), shared=True)
-        for count in _workers.run(
-            lambda start, stop, f=files, i=images: _fill(path, f, i, start, stop),  # type: ignore[misc]
-            len(files),
-            size=_STEP,
-            workers=workers,
-        ):
-            progress.advance(count)
+        fill = partial(_fill, path, files, images)
+        for done in _workers.run(fill, len(files), size=_STEP, workers=workers):
+            progress.advance(done)
         splits[name] = Split(images, labels)
-    return Dataset(path.name, splits, tree.classes)
+    dataset = Dataset(path.name, splits, tree.classes)
+    if sidecar and (path / INDEX).is_file():
+        for file in islice(_changed(dataset, order, _paths(dataset, workers)), _NOTED):
+            progress.note(
+                f"{path / file}: changed since it was written: its name is of other pixels"
+            )
+    return dataset
 
 
 def _fill(path: Path, files: list[str], images: Images, start: int, stop: int) -> int:
     shape, root = images.shape[1:], f"{path}{os.sep}"
-    for k in range(start, stop):
-        with open(root + files[k], "rb", buffering=0) as file:
-            data = file.read()
-        picture = _png.decode_plain(data, shape)
-        if picture is None:
-            picture = _tree.fit(_png.decode(data, root + files[k]), shape, root + files[k])
-        images[k] = picture
+    lines = []
+    for file in files[start:stop]:
+        with open(root + file, "rb", buffering=0) as stream:
+            data = stream.read()
+        plain = _png.plain_lines(data, shape)
+        if plain is None:
+            picture = _tree.fit(_png.decode(data, root + file), shape, root + file)
+            plain = _png.filtered(picture[np.newaxis]).tobytes()
+        lines.append(plain)
+    images[start:stop] = _png.unfiltered(b"".join(lines), shape)
     release(images[start:stop])
     return stop - start
 
 
+def _changed(
+    dataset: Dataset, found: dict[str, list[str]], named: dict[str, list[str]]
+) -> Iterator[str]:
+    """The files whose names are not those of their pixels."""
+    for split, files in found.items():
+        strange = set(files) - set(named[split])
+        for k, file in enumerate(files if strange else ()):
+            if file in strange and not _is_name(Path(file).stem, dataset.splits[split].images[k]):
+                yield file
+
+
 def write(
-    dataset: Dataset,
-    path: Path,
-    *,
-    progress: Progress = quiet,
-    workers: int | None = None,
-    level: int = 6,
+    dataset: Dataset, path: Path, *, progress: Progress = quiet, workers: int | None = None
 ) -> None:
-    """Write the tree; `level` is zlib's, 0 (stored) to 9 (small)."""
-    if not 0 <= level <= 9:
-        raise UsageError(f"level must be 0 to 9, not {level}")
+    """Write the tree. Raises UnsupportedError for channels that PNG does not have."""
     if len(dataset.shape) == 3 and dataset.shape[2] != 3:
-        raise UnsupportedError(f"PNG holds one or three channels, not {dataset.shape[2]}")
-    names = _names(dataset, workers)
-    width = len(str(len(dataset.classes) - 1))
+        raise UnsupportedError(f"PNG holds grey (H, W) or three channels, not {dataset.shape[2]}")
     path.mkdir()
     with (path / INDEX).open("x", encoding="ascii", newline="\n") as index:
-        for name, split in dataset.splits.items():
-            files = [
-                f"{name}/{label:0{width}}/{code:016x}.png"
-                for label, code in zip(split.labels.tolist(), names[name].tolist(), strict=True)
-            ]
-            for label in range(len(dataset.classes)):
-                (path / name / f"{label:0{width}}").mkdir(parents=True)
-            empty = np.setdiff1d(np.arange(len(dataset.classes)), split.labels)
+        for name, files in _paths(dataset, workers).items():
+            split = dataset.splits[name]
+            folders = [path / name / _folder(dataset, k) for k in range(len(dataset.classes))]
+            for folder in folders:
+                folder.mkdir(parents=True)
+            empty = np.setdiff1d(np.arange(len(folders)), split.labels)
             if len(empty):
-                listed = ", ".join(f"{label:0{width}}" for label in empty[:5])
+                listed = ", ".join(folders[label].name for label in empty[:5])
                 progress.note(
                     f"{name}: no pictures in {listed}; ImageFolder needs allow_empty=True"
                 )
             progress.start(f"write {name}", len(files), "examples")
-            for count in _workers.run(
-                lambda start, stop, s=split, f=files: _save(path, s, f, start, stop, level),  # type: ignore[misc]
-                len(files),
-                size=_STEP,
-                workers=workers,
-            ):
-                progress.advance(count)
+            save = partial(_save, path, split, files)
+            for done in _workers.run(save, len(files), size=_STEP, workers=workers):
+                progress.advance(done)
             index.writelines(f"{file}\n" for file in files)
+            there = sum(len(os.listdir(folder)) for folder in folders)
+            if there != len(split):
+                raise TargetError(f"{path}: {there:,} of {len(split):,} pictures were written")
     _sidecar.write(dataset, path)
 
 
-def _save(path: Path, split: Split, files: list[str], start: int, stop: int, level: int) -> int:
+def _save(path: Path, split: Split, files: list[str], start: int, stop: int) -> int:
     root = f"{path}{os.sep}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    pictures = _png.encode(split.images[start:stop], level=level)
+    pictures = _png.encode(split.images[start:stop])
     for file, data in zip(files[start:stop], pictures, strict=True):
         descriptor = os.open(root + file, flags, 0o666)
         try:
@@ -137,25 +154,30 @@ def _save(path: Path, split: Split, files: list[str], start: int, stop: int, lev
     return stop - start
 
 
-def _names(dataset: Dataset, workers: int | None) -> dict[str, npt.NDArray[np.uint64]]:
-    """The 64-bit name of every picture; no two of the dataset are the same."""
-    names = {
-        name: np.concatenate(
-            [
-                np.empty(0, np.uint64),
-                *_workers.run(
-                    lambda start, stop, s=split: _hashes(s.images[start:stop]),  # type: ignore[misc]
-                    len(split),
-                    size=16 * _STEP,
-                    workers=workers,
-                ),
-            ]
-        )
-        for name, split in dataset.splits.items()
+def _folder(dataset: Dataset, label: int) -> str:
+    return f"{label:0{len(str(len(dataset.classes) - 1))}}"
+
+
+def _paths(dataset: Dataset, workers: int | None) -> dict[str, list[str]]:
+    """The path of every picture, relative to the tree."""
+    folders = [_folder(dataset, label) for label in range(len(dataset.classes))]
+    return {
+        name: [
+            f"{name}/{folders[label]}/{code:016x}.png"
+            for label, code in zip(dataset.splits[name].labels.tolist(), codes, strict=True)
+        ]
+        for name, codes in _names(dataset, workers).items()
     }
-    together = np.concatenate(list(names.values()))
-    unique, first = np.unique(together, return_index=True)
-    again = np.ones(len(together), bool)
+
+
+def _names(dataset: Dataset, workers: int | None) -> dict[str, list[int]]:
+    """The 64-bit name of every picture; no two of the dataset are the same."""
+    names = {}
+    for name, split in dataset.splits.items():
+        parts = _workers.run(partial(_hashes, split), len(split), size=8 * _STEP, workers=workers)
+        names[name] = np.concatenate([np.empty(0, np.uint64), *parts])
+    unique, first = np.unique(np.concatenate(list(names.values())), return_index=True)
+    again = np.ones(len(dataset), bool)
     again[first] = False
     if again.any():
         taken, offset = set(unique.tolist()), 0
@@ -163,28 +185,39 @@ def _names(dataset: Dataset, workers: int | None) -> dict[str, npt.NDArray[np.ui
             for k in np.flatnonzero(again[offset : offset + len(split)]):
                 names[name][k] = _next_name(split.images[k], taken)
             offset += len(split)
-    return names
+    return {name: codes.tolist() for name, codes in names.items()}
 
 
-def _hashes(images: Images) -> npt.NDArray[np.uint64]:
+def _hashes(split: Split, start: int, stop: int) -> npt.NDArray[np.uint64]:
+    images = split.images[start:stop]
     sizes = struct.pack(f">{images.ndim - 1}I", *images.shape[1:])
     width = images[0].size
     data = images.reshape(-1).data
     starts = range(0, len(data), width)
     digests = [hashlib.sha256(sizes + data[k : k + width]).digest()[:8] for k in starts]
+    release(images)
     return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
 
 
 def _next_name(image: Images, taken: set[int]) -> int:
+    name = next(name for name in _later_names(image) if name not in taken)
+    taken.add(name)
+    return name
+
+
+def _is_name(stem: str, image: Images) -> bool:
+    """Whether a picture could have that name, as the first of its like or a later one."""
+    first = int(_hashes(Split(image[np.newaxis], np.zeros(1, np.int64)), 0, 1)[0])
+    names = chain([first], islice(_later_names(image), _TRIED))
+    return any(stem == f"{name:016x}" for name in names)
+
+
+def _later_names(image: Images) -> Iterator[int]:
+    """Names for a picture that is there already: with a counter behind height, width and pixels."""
     content = struct.pack(f">{image.ndim}I", *image.shape) + image.tobytes()
-    counter = 1
-    while True:
+    for counter in count(1):
         digest = hashlib.sha256(content + struct.pack(">I", counter)).digest()
-        name = int.from_bytes(digest[:8], "big")
-        if name not in taken:
-            taken.add(name)
-            return name
-        counter += 1
+        yield int.from_bytes(digest[:8], "big")
 
 
 def place(path: Path, split: str, index: int) -> str:

@@ -26,7 +26,7 @@ from mnistprep._files import Inflater, inflated_head, write_gzip
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Dataset, Split, default_classes, idx_label_type
 from mnistprep.errors import FormatError, UnsupportedError, UsageError
-from mnistprep.formats import _pickle
+from mnistprep.formats import _pickle, _sidecar
 
 SUFFIXES: tuple[str, ...] = (".pkl.gz", ".pkl", ".pickle")
 DEFAULT_OUTPUT = "{name}.pkl.gz"
@@ -59,7 +59,7 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
             progress.advance(len(x))
     if not splits:
         raise FormatError(f"{path}: it holds no pictures")
-    return Dataset(path.name, splits, default_classes(s.labels for s in splits.values()))
+    return Dataset(path.name, splits, _sidecar.classes(None, splits, path))
 
 
 def _pictures(values: npt.NDArray[np.generic], where: str) -> Images:
@@ -80,7 +80,7 @@ def _labels(values: npt.NDArray[np.generic], where: str) -> npt.NDArray[np.int64
     return values.astype(np.int64)
 
 
-def write(dataset: Dataset, path: Path, *, progress: Progress = quiet, level: int = 6) -> None:
+def write(dataset: Dataset, path: Path, *, progress: Progress = quiet, level: int = 4) -> None:
     """Write the pickle; `level` is zlib's, 1 (fast) to 9 (small).
 
     Raises UnsupportedError for what the pickle cannot hold: an empty split beside others, labels

@@ -48,6 +48,8 @@ def sniff(path: Path) -> bool:
 def read(path: Path, *, progress: Progress = quiet) -> Dataset:
     """Read the tensors, memory-mapped where the file allows. Raises FormatError."""
     torch = _torch()
+    if not sniff(path):  # torch.load opens other files too
+        raise FormatError(f"{path}: not a file of torch.save")
     progress.start("read tensors", None, "examples")
     mapped = head(path, 2) == b"PK"
     try:
@@ -77,7 +79,12 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
 
 
 def _array(value: object, where: str, torch: ModuleType) -> _named.Array:
-    if not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.is_quantized:
+    if (
+        not isinstance(value, torch.Tensor)
+        or value.layout != torch.strided
+        or value.is_quantized
+        or value.nbytes > value.untyped_storage().nbytes()  # a small tensor expanded
+    ):
         raise FormatError(
             f"{where} is not a plain tensor; expected train_images, train_labels, ..."
         )

@@ -66,7 +66,10 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
                 f"the file has {max(0, min(last, len(data) - start) - first):,}; it is truncated"
             )
         spans.append((first, last))
-        arrays[name] = data[start + first : start + last].view(dtype).reshape(shape)
+        try:
+            arrays[name] = data[start + first : start + last].view(dtype).reshape(shape)
+        except ValueError as error:  # sizes beyond an array's, beside a 0
+            raise FormatError(f"{path}: tensor {name!r} of shape {shape}: {error}") from None
     _check_cover(path, spans, len(data) - start)
     names = metadata.get(_named.CLASSES)
     return _named.dataset(str(path), path.name, arrays, _named.parse_classes(names, str(path)))
