@@ -52,10 +52,8 @@ def map_bytes(path: Path) -> Images:
 def release(images: Images) -> None:
     """Give the pages of a mapped array back to the system; its content is not affected."""
     base: object = images
-    while isinstance(base, np.ndarray):
-        base = base.base
-    if isinstance(base, memoryview):
-        base = base.obj
+    while isinstance(base, (np.ndarray, memoryview)):
+        base = base.base if isinstance(base, np.ndarray) else base.obj
     if not isinstance(base, Pages) or not hasattr(base, "madvise"):
         return
     offset = images.ctypes.data - np.frombuffer(base, np.uint8).ctypes.data

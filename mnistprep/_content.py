@@ -11,9 +11,9 @@ from math import prod
 from pathlib import Path
 
 from mnistprep import catalog
-from mnistprep._files import GZIP_MAGIC, Inflater, atomic_path, describe, head, inflated_head
+from mnistprep._files import GZIP_MAGIC, Inflater, atomic_path, head, inflated_head
 from mnistprep._published import Content, IdxFile
-from mnistprep.errors import FormatError
+from mnistprep.errors import FormatError, describe
 
 _BLOCK = 1 << 20
 _ITEM = {0x08: 1, 0x0C: 4}  # bytes of an IDX value: unsigned byte, int32

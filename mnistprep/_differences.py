@@ -6,11 +6,21 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mnistprep.dataset import CHUNK, Dataset, Split, example_hashes
+from mnistprep._arrays import Images
+from mnistprep.dataset import Dataset, Split, example_hashes
 
 SHOWN = 5  # examples named; the rest are counted
 Place = Callable[[str, int], str]
 _Indices = np.ndarray[tuple[int], np.dtype[np.intp]]
+
+
+_CHANGES: tuple[tuple[Callable[[Images], Images], str], ...] = (
+    (lambda p: p, "the pictures are right, the labels are not theirs: shuffled or numbered anew"),
+    (lambda p: 255 - p, "the pictures are inverted (255 - value)"),
+    (lambda p: p.swapaxes(1, 2), "the pictures are transposed (rows for columns)"),
+    (lambda p: p[:, ::-1], "the pictures are mirrored, top for bottom"),
+    (lambda p: p[:, :, ::-1], "the pictures are mirrored, left for right"),
+)
 
 
 def differences(found: Dataset, true: Dataset, split: str, place: Place) -> list[str]:
@@ -78,15 +88,10 @@ def _rest(count: int) -> list[str]:
 
 def _change(mine: Split, theirs: Split) -> str | None:
     """What was done to all examples, where it is one of the mishaps that converters have."""
-    left, right = mine.images[:CHUNK], theirs.images[:CHUNK]
-    if np.array_equal(left, right):
-        return "the pictures are right, the labels are not theirs: shuffled or numbered anew"
-    if np.array_equal(left, 255 - right):
-        return "the pictures are inverted (255 - value)"
-    if left.shape[1] == left.shape[2] and np.array_equal(left, right.swapaxes(1, 2)):
-        return "the pictures are transposed (rows for columns)"
-    if np.array_equal(left, right[:, ::-1]) or np.array_equal(left, right[:, :, ::-1]):
-        return "the pictures are mirrored"
+    for change, sentence in _CHANGES:
+        pairs = zip(mine.chunks(), theirs.chunks(), strict=True)
+        if all(np.array_equal(left, change(right)) for (left, _), (right, _) in pairs):
+            return sentence
     return None
 
 

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mnistprep._workers import default_workers
-from mnistprep.errors import FormatError, MissingPath, MnistprepError, TargetError
+from mnistprep.errors import FormatError, MissingPath, MnistprepError, TargetError, describe
 
 if sys.platform != "win32":
     import fcntl
 
 GZIP_MAGIC = b"\x1f\x8b"
 _PREFIX, _SUFFIX = ".mnistprep-", ".partial"
+_NEW, _OLD = "new", "old"  # folders in a staging folder: what is written, what it replaces
 _BLOCK = 1 << 20
 _FIRST_STEP = 1 << 10
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no name, no time, no system
@@ -32,18 +33,18 @@ def atomic_path(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
     The staging path has the target's name, in a hidden folder beside it. Nothing else ever sees it,
     and on any failure it goes, with the parent folders made for it. An existing target is refused,
-    or with `overwrite` replaced at the end in one step. Raises TargetError for what the file system
-    refuses.
+    or with `overwrite` replaced at the end: a file in one step, a folder in two, and the next run
+    makes good a kill between them. Raises TargetError for what the file system refuses.
     """
     target = Path(os.path.abspath(target))
     refuse_existing(target, overwrite=overwrite)
     made: list[Path] = []
     try:
         made = _make_parents(target.parent)
-        remove_leftovers(target.parent)
-        with _staging_folder(target.parent) as folder:
-            yield folder / target.name
-            _move(folder / target.name, target, folder / "replaced", overwrite)
+        with staging_folder(target.parent) as folder:
+            staged = folder / _NEW / target.name
+            yield staged
+            _move(staged, target, folder / _OLD / target.name, overwrite)
     except BaseException as error:
         for parent in reversed(made):
             with suppress(OSError):
@@ -53,15 +54,24 @@ def atomic_path(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise
 
 
-def refuse_existing(target: Path, *, overwrite: bool) -> None:
-    """Raise TargetError when `target` is there and must stay."""
+def refuse_existing(target: Path, *, overwrite: bool, sources: Iterable[Path] = ()) -> None:
+    """Raise TargetError when `target` is there and must stay.
+
+    That is without `overwrite`; and with it when the target is, or holds, one of the `sources`, the
+    working folder or the home folder, and when it is neither file nor folder nor link.
+    """
     if not os.path.lexists(target):
         return
     if not overwrite:
         raise TargetError(f"{target} exists already; choose another path or pass --overwrite")
-    whole = target.resolve()
-    if whole in (Path.cwd(), *Path.cwd().parents, Path.home()):
+    whole, here = target.resolve(), Path.cwd()
+    if whole in (here, *here.parents, Path(os.path.expanduser("~")).resolve()):
         raise TargetError(f"{target} is a folder that work goes on in; it is never overwritten")
+    for source in sources:
+        if whole in (source.resolve(), *source.resolve().parents):
+            raise TargetError(f"{target} is or holds the source {source}; it is not overwritten")
+    if not (target.is_symlink() or target.is_file() or target.is_dir()):
+        raise TargetError(f"{target} is neither a file nor a folder; it is never overwritten")
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -76,13 +86,18 @@ def remove_leftovers(folder: Path) -> None:
             descriptor = os.open(entry, os.O_RDONLY)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for replaced in (entry / _OLD).glob("*"):
+                    if not os.path.lexists(folder / replaced.name):  # killed between two renames
+                        os.rename(replaced, folder / replaced.name)
                 shutil.rmtree(entry)
             finally:
                 os.close(descriptor)
 
 
 @contextmanager
-def _staging_folder(parent: Path) -> Iterator[Path]:
+def staging_folder(parent: Path) -> Iterator[Path]:
+    """A new hidden folder in `parent` that goes with the block, or, after a kill, with the next."""
+    remove_leftovers(parent)
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, suffix=_SUFFIX, dir=parent))
         if sys.platform == "win32":
@@ -95,6 +110,8 @@ def _staging_folder(parent: Path) -> Iterator[Path]:
                 break
         os.close(lock)  # taken for a leftover between the two calls: make another
     try:
+        (folder / _NEW).mkdir()
+        (folder / _OLD).mkdir()
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -103,7 +120,9 @@ def _staging_folder(parent: Path) -> Iterator[Path]:
 
 
 def _move(staged: Path, target: Path, aside: Path, overwrite: bool) -> None:
-    if overwrite and os.path.lexists(target):
+    if overwrite and not staged.is_dir() and not target.is_dir():
+        os.replace(staged, target)
+    elif overwrite and os.path.lexists(target):
         os.rename(target, aside)
         try:
             os.rename(staged, target)
@@ -127,12 +146,6 @@ def _make_parents(folder: Path) -> list[Path]:
     for path in reversed(missing):
         path.mkdir(exist_ok=True)
     return missing[::-1]
-
-
-def describe(error: OSError) -> str:
-    """The system's own words for an error, with the file where that says more."""
-    where = f" ({error.filename})" if error.filename else ""
-    return f"{error.strerror or error}{where}"
 
 
 def existing(path: Path) -> Path:

@@ -27,9 +27,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 import requests
 import urllib3
 
-from mnistprep._files import describe
 from mnistprep._progress import Progress
-from mnistprep.errors import FetchError, TargetError
+from mnistprep.errors import FetchError, TargetError, describe
 
 CONNECT_SECONDS = 4.0  # for name look-up and connection together, all addresses of a host
 READ_SECONDS = 15.0  # without a single byte

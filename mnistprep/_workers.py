@@ -12,6 +12,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import TypeVar
@@ -100,8 +101,9 @@ def _work(
         for start, stop in parts:
             sender.send((True, task(start, stop)))
     except BrokenPipeError:
-        pass
+        pass  # the parent is gone
     except Exception as error:
-        sender.send((False, error))
+        with suppress(BrokenPipeError):
+            sender.send((False, error))
     finally:
         sender.close()

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mnistprep import formats
-from mnistprep._files import atomic_path, describe, existing, refuse_existing
+from mnistprep._files import atomic_path, existing, refuse_existing
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Dataset
-from mnistprep.errors import DataError, FormatError, MnistprepError, TargetError
+from mnistprep.errors import DataError, FormatError, MnistprepError, describe
 from mnistprep.selection import Selection, select
 
 PathLike = str | os.PathLike[str]
@@ -94,10 +94,7 @@ def convert(
 
     Raises what `read`, `select` and `write` raise; a target that must stay is refused first.
     """
-    whole, end = Path(source).resolve(), Path(target).resolve()
-    if overwrite and end in whole.parents:
-        raise TargetError(f"{target} holds the source {source}; it is not overwritten")
-    refuse_existing(Path(target), overwrite=overwrite)
+    refuse_existing(Path(target), overwrite=overwrite, sources=[Path(source)])
     name = formats.of_target(Path(target)) if target_format is None else target_format
     formats.check_options(name, options)
     dataset = read(source, source_format, workers=workers, progress=progress)

@@ -24,7 +24,8 @@ CHUNK = 8192  # examples in a step: 6 MB of 28x28 pictures
 class Split:
     """Pictures and their labels.
 
-    images: uint8, (N, H, W) or (N, H, W, C), C-contiguous, read-only, 0 = background.
+    images: uint8, (N, H, W) or (N, H, W, C), C-contiguous, read-only, 0 = background. One channel
+        is grey: (N, H, W, 1) becomes (N, H, W).
     labels: int64, (N,), 0 <= label; other integer types are converted.
     Raises DataError for anything else. Arrays may be memory maps, and are never copied when they
     have this form already; walk them with `chunks`.
@@ -49,6 +50,8 @@ class Split:
             raise DataError(f"labels must be 0 or more, not {labels.min()}")
         if len(labels) and labels.max() > 2**31 - 1:
             raise DataError(f"labels must be below 2**31, not {labels.max()}")
+        if images.shape[3:] == (1,):
+            images = images[..., 0]
         object.__setattr__(self, "images", _read_only(images, np.uint8))
         object.__setattr__(self, "labels", _read_only(labels, np.int64))
 
@@ -76,6 +79,8 @@ class Split:
         for start in range(0, len(indices), CHUNK):
             part = indices[start : start + CHUNK]
             images[start : start + len(part)] = self.images[part]
+            release(self.images)
+            release(images[start : start + len(part)])
         return Split(images, self.labels[indices])
 
 
@@ -219,6 +224,7 @@ def concatenate(splits: list[Split]) -> Split:
     for split in splits:
         for pictures, _ in split.chunks():
             images[at : at + len(pictures)] = pictures
+            release(images[at : at + len(pictures)])
             at += len(pictures)
     return Split(images, np.concatenate([split.labels for split in splits]))
 

@@ -13,7 +13,7 @@ from urllib.request import url2pathname
 
 from mnistprep import catalog
 from mnistprep._content import is_content
-from mnistprep._files import describe, existing
+from mnistprep._files import existing
 from mnistprep._progress import Progress, quiet
 from mnistprep._published import Content, IdxFile, Published
 from mnistprep._search import (
@@ -25,7 +25,7 @@ from mnistprep._search import (
     search_path,
     search_whole,
 )
-from mnistprep.errors import FetchError, OfflineError, TargetError, UsageError
+from mnistprep.errors import FetchError, OfflineError, TargetError, UsageError, describe
 
 _FILE_NAME = re.compile(r".+\.[0-9]*[a-z][a-z0-9]*", re.IGNORECASE)  # v1.0 is a folder
 

@@ -80,3 +80,9 @@ class OfflineError(FetchError):
 
 class MissingDependency(MnistprepError, ImportError):
     """Raised when a format needs a library that is not installed."""
+
+
+def describe(error: OSError) -> str:
+    """The system's own words for an error, with the file where that says more."""
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or error}{where}"

@@ -12,6 +12,7 @@ from typing import Any
 
 from mnistprep import catalog, convert, formats, sources
 from mnistprep._differences import differences
+from mnistprep._files import staging_folder
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Dataset, Digest
 from mnistprep.errors import FetchError, MnistprepError, UnsupportedError, UsageError
@@ -25,14 +26,16 @@ ORIGINAL, OTHER, WRONG, NONE = "original", "another", "wrong", "-"
 class Check:
     """What was found out about one path or one format.
 
-    order: "original" (the digests of the files in their order match), "another" (the order-free
-    digests do), "wrong", or "-" when nothing could be compared. accuracy: share of the test split
-    that the recipe got right, None without training. seconds: for all of it. problems: what is
-    wrong and where; none when all is right. refused: why the format cannot hold the dataset.
+    dataset: what it was compared with, or found to be. order: "original" (the digests of the files
+    in their order match), "another" (the order-free digests do), "wrong", or "-" when nothing could
+    be compared. accuracy: share of the test split that the recipe got right, None without training.
+    seconds: for all of it. problems: what is wrong and where; none when all is right. refused: why
+    the format cannot hold the dataset.
     """
 
     format: str
     path: str | None
+    dataset: str
     order: str
     digests: dict[str, Digest]
     accuracy: float | None
@@ -50,8 +53,12 @@ class Check:
 class VerifyReport:
     """The outcome of `verify`: a Check per format or path."""
 
-    dataset: str
     checks: tuple[Check, ...]
+
+    @property
+    def dataset(self) -> str:
+        """What was compared with, or found: one name, or several with commas."""
+        return ", ".join(dict.fromkeys(check.dataset for check in self.checks))
 
     @property
     def right(self) -> bool:
@@ -102,11 +109,17 @@ class _Truth:
     """What a dataset should be: digests at once, the examples when something has to be located."""
 
     def __init__(
-        self, name: str | None, source: Dataset | None, load: Callable[[str], Dataset]
+        self,
+        name: str | None,
+        source: Dataset | None,
+        load: Callable[[str], Dataset],
+        *,
+        known: catalog.Published | None = None,
     ) -> None:
         self.name, self.source, self._load = name, source, load
-        self._row = catalog.DATASETS.get(name or "")
-        if source is None and name is not None and not (self._row and self._row.files):
+        self._row = known or catalog.DATASETS.get(name or "")
+        published = self._row is not None and (known or self._row.files)
+        if source is None and name is not None and not published:
             self.source = load(name)
 
     @property
@@ -135,6 +148,15 @@ class _Truth:
         """The splits that are expected."""
         return tuple(self.known) if self.source is not None else ("train", "test")
 
+    def settled(self, found: Dataset, digests: dict[str, Digest]) -> _Truth:
+        """Where nobody said what is expected: the dataset that the first known split is of."""
+        if not self.unnamed:
+            return self
+        for split, digest in digests.items():
+            if same := match(found, split, digest):
+                return _Truth(same.dataset.name, None, self._load, known=same.dataset)
+        return self
+
     def order(self, found: Dataset, split: str, digest: Digest) -> str:
         """Whether the split is right, and in which order."""
         if self.source is not None:
@@ -143,7 +165,7 @@ class _Truth:
                 return ORIGINAL
             return OTHER if digest.unordered == true.unordered else WRONG
         same = match(found, split, digest)
-        if same is None or same.split != split or (self.name and same.dataset.name != self.name):
+        if same is None or (same.split, same.dataset.name) != (split, self.name):
             return WRONG
         return ORIGINAL if same.in_order else OTHER
 
@@ -227,7 +249,7 @@ def verify(
     if paths:
         truth = _Truth(dataset, source, load)
         checks = [_check(Path(path), format, truth, demands, str(path), progress) for path in paths]
-        return VerifyReport(truth.title, tuple(checks))
+        return VerifyReport(tuple(checks))
     return _verify_formats(formats, dataset or "mnist", source, load, demands, progress)
 
 
@@ -246,16 +268,18 @@ def _verify_formats(
     checks = []
     for name in names or formats.FORMATS:
         begun = perf_counter()
-        with tempfile.TemporaryDirectory(prefix="mnistprep-verify-") as folder:
-            target = Path(folder) / formats.default_output(name, whole.name)
+        with staging_folder(Path(tempfile.gettempdir())) as folder:
+            target = folder / formats.default_output(name, whole.name)
             try:
                 convert.write(whole, target, name, workers=demands.workers, progress=progress)
             except UnsupportedError as error:
                 seconds = perf_counter() - begun
-                checks.append(Check(name, None, NONE, {}, None, seconds, refused=str(error)))
+                checks.append(
+                    Check(name, None, truth.title, NONE, {}, None, seconds, refused=str(error))
+                )
                 continue
             checks.append(_check(target, name, truth, demands, None, progress, begun))
-    return VerifyReport(whole.name, tuple(checks))
+    return VerifyReport(tuple(checks))
 
 
 def _check(
@@ -274,6 +298,7 @@ def _check(
         heard = _Heard(progress)
         found, name, where = convert.locate(path, format, workers=demands.workers, progress=heard)
         digests = found.digests()
+        truth = truth.settled(found, digests)
         order, problems = _compare(found, digests, where, name, truth, demands.splits)
         if problems:
             problems += heard.notes
@@ -286,7 +311,7 @@ def _check(
     except MnistprepError as error:
         order, problems = WRONG, [str(error)]
     seconds = perf_counter() - begun
-    return Check(name, shown, order, digests, accuracy, seconds, tuple(problems))
+    return Check(name, shown, truth.title, order, digests, accuracy, seconds, tuple(problems))
 
 
 def _compare(
@@ -309,6 +334,8 @@ def _compare(
             problems.append(f"{where}: {split} is not that of {truth.title}, by its digest")
             if truth.unnamed:
                 problems[-1] += "; --dataset or --input say what it should be"
+            elif true is None:
+                problems[-1] += "; --mirror says where to get what it should be, to find the place"
             if true is not None and split in true.digests():
                 problems += differences(
                     found, true, split, partial(formats.get(format).place, where)

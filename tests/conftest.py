@@ -25,15 +25,22 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.delenv("MNISTPREP_MIRROR", raising=False)
 
 
+def digits_folder() -> Path | None:
+    """The folder with the real digits that MNISTPREP_TEST_DATA names, or None."""
+    folder = os.environ.get("MNISTPREP_TEST_DATA", "")
+    for candidate in (Path(folder), Path(folder) / "mnist") if folder else ():
+        if (candidate / "train-images-idx3-ubyte.gz").is_file():
+            return candidate.resolve()
+    return None
+
+
 @pytest.fixture(scope="session")
 def real_digits() -> Path:
     """The folder with the real digits: LeCun's four files in gzip, and mnist.pkl.gz."""
-    folder = os.environ.get("MNISTPREP_TEST_DATA", "")
-    found = [Path(folder), Path(folder) / "mnist"] if folder else []
-    for candidate in found:
-        if (candidate / "train-images-idx3-ubyte.gz").is_file():
-            return candidate.resolve()
-    pytest.skip("MNISTPREP_TEST_DATA names no folder with the real MNIST digits")
+    folder = digits_folder()
+    if folder is None:
+        pytest.skip("MNISTPREP_TEST_DATA names no folder with the real MNIST digits")
+    return folder
 
 
 def odd_dataset(

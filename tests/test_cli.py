@@ -138,7 +138,10 @@ def test_inspect_says_what_is_there_and_draws_it(tmp_path: Path, npz: Path) -> N
         (["convert", "odd.npz", "file.txt/out.npz"], 1, ["cannot write"]),
         (["export", "--format", "npz", "--dataset", "mnits"], 2, ["did you mean 'mnist'"]),
         (["export", "--format", "npz", "--dataset", "synth:x"], 2, ["synth:TRAIN"]),
-        (["export", "--format", "npz", "--dataset", "mnist", "--input", "odd.npz"], 2, ["two"]),
+        (["export", "-f", "npz", "--dataset", "mnist", "--input", "odd.npz"], 2, ["give one"]),
+        (["export", "-f", "npz", "--from", "csv"], 2, ["no --input"]),
+        (["convert", "odd.npz", "odd.npz", "--overwrite"], 1, ["is or holds the source"]),
+        (["convert", "odd.npz", "pipe", "--to", "npz", "--overwrite"], 1, ["neither a file"]),
         (["export"], 2, ["--format"]),
         (["verify", "odd.npz", "--no-train"], 1, ["not that of", "NOT everything"]),
         (["frobnicate"], 2, ["frobnicate"]),
@@ -153,6 +156,7 @@ def test_wrong_input_gets_a_message_and_an_exit_code(
     (tmp_path / "evil.pkl").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
     (tmp_path / "short.npz").write_bytes(npz.read_bytes()[:900])
     (tmp_path / "file.txt").write_text("mine")
+    os.mkfifo(tmp_path / "pipe")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     result = run(*arguments, cwd=tmp_path, code=code)
     for word in words:
@@ -193,7 +197,7 @@ def test_an_interrupted_export_leaves_nothing(tmp_path: Path, number: signal.Sig
         text=True,
         start_new_session=True,
     )
-    while next(tmp_path.glob(f"{LEFTOVERS}/tree/train/*/*.png"), None) is None:
+    while next(tmp_path.glob(f"{LEFTOVERS}/new/tree/train/*/*.png"), None) is None:
         assert process.poll() is None
         time.sleep(0.02)
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
@@ -292,3 +296,22 @@ def test_mirror_folder_with_the_pickle_alone_is_a_source_of_mnist(
     assert "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db" in shown
     labels = np.fromfile(tmp_path / "out/MNIST/raw/t10k-labels-idx1-ubyte", np.uint8)[8:]
     assert labels[:3].tolist() == [7, 2, 1]
+
+
+def test_a_failure_is_json_too(tmp_path: Path, npz: Path) -> None:
+    """With --json a failure is one JSON document as well, beside the message on stderr."""
+    result = run("convert", npz, npz.parent, "--to", "npz", "--json", cwd=tmp_path, code=1)
+    assert "exists already" in json.loads(result.stdout)["error"]
+    assert "exists already" in result.stderr
+
+
+def test_a_mirror_inside_the_target_is_never_overwritten(tmp_path: Path) -> None:
+    """--overwrite does not take the folder that the dataset is to come from."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "thesis.tex").write_text("mine")
+    run(
+        *("export", "-f", "idx", "--mirror", "data", "--output", "data", "--overwrite"),
+        cwd=tmp_path,
+        code=1,
+    )
+    assert (tmp_path / "data" / "thesis.tex").exists()

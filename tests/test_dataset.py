@@ -148,3 +148,8 @@ def test_default_classes_reach_to_the_largest_label() -> None:
     """Forms without names call the classes by their numbers."""
     assert default_classes([np.array([0, 2]), np.array([1])]) == ("0", "1", "2")
     assert default_classes([np.empty(0, np.int64)]) == ()
+
+
+def test_one_channel_is_grey() -> None:
+    """Pictures as Keras has them, (N, H, W, 1), are the same pictures as (N, H, W)."""
+    assert np.array_equal(Split(IMAGES[..., np.newaxis], LABELS).images, IMAGES)

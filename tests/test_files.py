@@ -138,6 +138,26 @@ def test_leftovers_of_a_killed_process_go_and_those_of_a_live_one_stay(tmp_path:
     assert names(tmp_path) == ["three", "two"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no locks that end with a process")
+def test_a_kill_while_a_folder_is_replaced_loses_nothing(tmp_path: Path) -> None:
+    """Killed between the two renames of --overwrite: the next run puts the old folder back."""
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "old").write_text("old")
+    code = (
+        "import os, signal, sys; from pathlib import Path; from mnistprep import _files\n"
+        "rename = os.rename\n"
+        "def killed(*paths): rename(*paths); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "with _files.atomic_path(Path(sys.argv[1]), overwrite=True) as staging:\n"
+        "    staging.mkdir(); os.rename = killed\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "tree")], check=False)
+    assert not (tmp_path / "tree").exists()
+    with atomic_path(tmp_path / "other") as staging:
+        staging.mkdir()
+    assert names(tmp_path) == ["other", "tree"]
+    assert names(tmp_path / "tree") == ["old"]
+
+
 def test_gzip_bytes_depend_on_content_alone(tmp_path: Path) -> None:
     """No time, no name, no dependence on how the content came in; other tools read it."""
     content = bytes(range(256)) * 20_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
 import random
 import shutil
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import odd_dataset
+from conftest import digits_folder, odd_dataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -159,8 +158,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], P
     """The odd set and, where they are, 600 + 100 real digits in every form."""
     folder = tmp_path_factory.mktemp("sources")
     sets = {"odd": ODD["odd"]}
-    digits = Path(os.environ.get("MNISTPREP_TEST_DATA", "")) / "mnist"
-    if os.environ.get("MNISTPREP_TEST_DATA") and digits.is_dir():
+    if digits := digits_folder():
         sets["real"] = select(mnistprep.read(digits, "idx-gz"), Selection(limit=600))
     written = {}
     for kind, dataset in sets.items():

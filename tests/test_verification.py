@@ -153,6 +153,31 @@ def test_training_must_reach_the_accuracy(tmp_path: Path) -> None:
     assert "was expected" in str(again)
 
 
+def test_a_mix_of_two_datasets_is_neither(tmp_path: Path, real_digits: Path) -> None:
+    """Each split may be known; they must be of one dataset, whose name the report gives."""
+    digits = mnistprep.load("mnist", mirrors=[real_digits])
+    full = mnistprep.load("synth")
+    mixed = Dataset(
+        "x", {"train": digits.splits["train"], "test": full.splits["test"]}, digits.classes
+    )
+    report = mnistprep.verify(mnistprep.write(mixed, tmp_path / "x.npz"), train=False)
+    assert not report.right
+    assert "test is not that of MNIST" in str(report)
+    alone = mnistprep.write(full, tmp_path / "y.npz")
+    assert str(mnistprep.verify(alone, train=False)).endswith("synth: everything is right")
+
+
+def test_a_change_far_in_is_not_taken_for_other_labels(tmp_path: Path) -> None:
+    """What is said of all pictures was looked at in all of them."""
+    dataset = mnistprep.load("synth:20000,10")
+    images = dataset.splits["train"].images.copy()
+    images[9000:] //= 2
+    path = mnistprep.write(changed(dataset, "train", images=images), tmp_path / "x.npz")
+    shown = str(mnistprep.verify(path, source=dataset, train=False))
+    assert "labels are not theirs" not in shown
+    assert "expected examples are missing" in shown
+
+
 def test_the_caller_is_told_what_is_wrong_with_the_call(tmp_path: Path) -> None:
     """A path that is not there, an unknown dataset, a share beyond 1."""
     with pytest.raises(MissingPath):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import signal
 import threading
 from importlib import import_module
@@ -10,8 +12,9 @@ from typing import Any
 import click
 
 from mnistprep import __version__
-from mnistprep.errors import MnistprepError, UsageError
+from mnistprep.errors import MnistprepError, UsageError, describe
 
+JSON = "mnistprep.json"  # in a context's meta: whether a failure is to be a JSON document too
 COMMANDS = ("fetch", "export", "convert", "inspect", "verify", "formats", "datasets")
 
 
@@ -41,16 +44,22 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what a person can cause ends in a message and an exit code."""
-        with _terminated_as_interrupted():
-            try:
+        try:
+            with _terminated_as_interrupted():
                 return super().invoke(ctx)
-            except MnistprepError as error:
-                kind = WrongUsage if isinstance(error, UsageError) else Failure
-                raise kind(str(error)) from error
-            except KeyboardInterrupt:
-                raise Failure("interrupted; nothing partial is left behind") from None
-            except MemoryError:
-                raise Failure("out of memory; choose fewer examples with --limit") from None
+        except MnistprepError as error:
+            failure = (WrongUsage if isinstance(error, UsageError) else Failure)(str(error))
+        except KeyboardInterrupt:
+            failure = Failure("interrupted; nothing partial is left behind")
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of our output went away
+                raise
+            failure = Failure(describe(error))
+        except MemoryError:
+            failure = Failure("out of memory; choose fewer examples with --limit")
+        if ctx.meta.get(JSON):
+            click.echo(json.dumps({"error": failure.message, "exit_code": failure.exit_code}))
+        raise failure
 
 
 class _terminated_as_interrupted:  # noqa: N801  (a context manager, named as it reads)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from mnistprep.catalog import DATASETS
+from mnistprep.cli import JSON
 from mnistprep.dataset import SPLITS, Dataset
 from mnistprep.formats import FORMATS
 from mnistprep.selection import Selection
@@ -115,6 +116,7 @@ class Console:
         self.notes: list[str] = []
         self._bar: Any = None
         self._draws = not quiet and sys.stderr.isatty()
+        click.get_current_context().meta[JSON] = as_json
 
     def start(self, what: str, total: int | None, unit: str) -> None:
         """Draw a new bar in place of the last."""

@@ -53,19 +53,22 @@ def command(
 
     The dataset comes from the cache, a mirror or the network, or from --input.
     """
-    from mnistprep import convert, formats, sources
+    from mnistprep import convert, download, formats, sources
     from mnistprep._files import refuse_existing
     from mnistprep.selection import select
 
-    if dataset and input_path:
-        raise click.UsageError("--dataset and --input are two sources; give one")
+    if input_path and (dataset or mirrors):
+        raise click.UsageError("--input is a source, and so are --dataset and --mirror; give one")
+    if source_format and not input_path:
+        raise click.UsageError("--from says what --input is, and there is no --input")
     begun = perf_counter()
     console = _shared.Console(quiet=quiet, as_json=as_json)
     values = formats.parse_options(format, format_options)
     selection = _shared.chosen(splits, limit, per_class, validation, seed)
     name = input_path.name.partition(".")[0] if input_path else dataset or "mnist"
     target = output or Path(formats.default_output(format, name.partition(":")[0] or "dataset"))
-    refuse_existing(target, overwrite=overwrite)
+    local = [Path(mirror) for mirror in mirrors if Path(mirror).exists()]
+    refuse_existing(target, overwrite=overwrite, sources=[*local, download.cache_dir()])
     if input_path:
         written = convert.convert(
             input_path, target, source_format=source_format, target_format=format,

@@ -15,7 +15,7 @@ from mnistprep.cli import _shared
     "  mnistprep verify\n"
     "  mnistprep verify mnist_images mnist.npz\n"
     "  mnistprep verify --format csv --format pkl --no-train\n"
-    "  mnistprep verify subset.npz --input original/ --json",
+    "  mnistprep verify copy.npz --input original/ --no-train --json",
 )
 @click.argument("paths", nargs=-1, type=_shared.EXISTING, metavar="[PATH]...")
 @click.option(
@@ -27,7 +27,7 @@ from mnistprep.cli import _shared
     help="What it should be, as in `mnistprep export`.  [default: mnist; with PATH any of them]",
 )  # fmt: skip
 @click.option("--input", "input_path", type=_shared.EXISTING, help="A path with what it should be.")
-@click.option("--from", "source_format", type=_shared.FORMAT, help="The format of --input.")
+@click.option("--from", "source_format", type=_shared.FORMAT, help="What --input is, if unclear.")
 @_shared.mirror
 @click.option(
     "--split", "splits", multiple=True, type=click.Choice(["train", "test"]),
@@ -78,6 +78,8 @@ def command(
 
     if dataset and input_path:
         raise click.UsageError("--dataset and --input are two sources; give one")
+    if source_format and not input_path:
+        raise click.UsageError("--from says what --input is; --format says what PATH is")
     if paths and len(formats) > 1:
         raise click.UsageError("with PATH, one --format at most says what it is")
     console = _shared.Console(quiet=quiet, as_json=as_json)

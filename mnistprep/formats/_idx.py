@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mnistprep._arrays import Images, empty_images, map_bytes
+from mnistprep._arrays import Images, empty_images, map_bytes, release
 from mnistprep._files import GZIP_MAGIC, Inflater, head, inflated_head
 from mnistprep._progress import Progress
 from mnistprep.dataset import CHUNK, Dataset, Split, idx_header, idx_label_type
@@ -189,9 +189,11 @@ def _check_size(path: Path, expected: int, found: int) -> None:
 def _read_all(stream: Inflater, view: memoryview, start: int) -> None:
     got = 0
     while got < len(view):
-        step = stream.readinto(view[got : got + _STEP])
+        part = view[got : got + _STEP]
+        step = stream.readinto(part)
         if step == 0:
             break
+        release(np.frombuffer(part, np.uint8))
         got += step
     more = len(stream.read(1))
     _check_size(stream.path, start + len(view), start + got + more)

@@ -69,6 +69,8 @@ def parse_classes(text: str | None, where: str) -> tuple[str, ...] | None:
 
 
 def _images(values: Array, where: str) -> Images:
+    if values.ndim == 4 and values.shape[1] == 1 and values.shape[3] > 4:
+        values = values[:, 0]  # grey with channels first, as PyTorch has them
     if (
         values.ndim not in (3, 4)
         or not 0 < math.prod(values.shape[1:]) < _sidecar.PICTURE_LIMIT

@@ -21,6 +21,7 @@ from mnistprep.errors import FormatError
 from mnistprep.formats._scale import to_bytes
 
 _LARGE = 1 << 20  # bytes
+_DRAINED = 1 << 29  # bytes
 
 
 class Array:
@@ -128,11 +129,18 @@ class _Unpickler(pickle._Unpickler):
                 "nothing was run: do not open this file with pickle.load"
             ) from None
 
+    def load_state(self: Any) -> None:  # the original sets attributes of whatever it is given
+        state, instance = self.stack.pop(), self.stack[-1]
+        if not isinstance(instance, (Array, _DType)):
+            raise FormatError("it sets the state of something that is no array; nothing was run")
+        instance.__setstate__(state)
+
     def load_bytes(self: Any) -> None:  # the original reserves whatever size the pickle claims
         self.append(self.read(struct.unpack("<Q", self.read(8))[0]))
 
     dispatch: ClassVar[dict[int, Any]] = {
         **pickle._Unpickler.dispatch,
+        pickle.BUILD[0]: load_state,
         pickle.BYTEARRAY8[0]: load_bytes,
     }
 
@@ -160,8 +168,16 @@ def load(stream: Inflater) -> object:
         raise FormatError(f"{stream.path}: a damaged pickle (a size beyond memory)") from None
     # Damage makes the unpickler raise nearly anything: KeyError, struct.error, AttributeError, ...
     except Exception as error:
+        _drain(stream)
         reason = f"{type(error).__name__}: {str(error)[:80]}"
         raise FormatError(f"{stream.path}: a damaged pickle ({reason})") from None
+
+
+def _drain(stream: Inflater) -> None:
+    """Read on to where gzip's checksum is compared, which says better what is wrong."""
+    for _ in range(_DRAINED // _LARGE):
+        if len(stream.read(min(_LARGE, stream.limit))) < _LARGE:
+            break
 
 
 def is_pickle(start: bytes) -> bool:

@@ -28,7 +28,7 @@ from mnistprep import _workers
 from mnistprep._arrays import Images, empty_images, map_bytes, release
 from mnistprep._files import head
 from mnistprep._progress import Progress, quiet
-from mnistprep.dataset import SPLITS, Dataset, Split, default_classes
+from mnistprep.dataset import SPLITS, Dataset, Split
 from mnistprep.errors import FormatError, UnsupportedError
 from mnistprep.formats import _rows, _sidecar
 from mnistprep.formats._rows import Dialect
@@ -195,8 +195,10 @@ def _read_rows(
         found = []
         for k in range(first, last):
             block = data[cuts[k] : cuts[k + 1]]
-            found += _rows.parse(file, block, dialect, rows[k], pixels[rows[k] : rows[k + 1]])
+            out = pixels[rows[k] : rows[k + 1]]
+            found += _rows.parse(file, block, dialect, rows[k], out)
             release(block)
+            release(out)
         return found
 
     at = 0
@@ -272,8 +274,7 @@ def _check_single(dataset: Dataset, header: str) -> None:
         raise UnsupportedError(
             "one .csv file keeps a shape that is not square with header=rowcol only"
         )
-    names = default_classes(split.labels for split in dataset.splits.values())
-    if names != dataset.classes:
+    if dataset.classes != tuple(map(str, range(len(dataset.classes)))):
         raise UnsupportedError("one .csv file has no place for class names: give a folder")
 
 

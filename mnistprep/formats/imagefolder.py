@@ -44,7 +44,8 @@ _TRIED = 1000  # names of equal pictures that are compared before a picture coun
 
 def sniff(path: Path) -> bool:
     """Whether `path` is a folder of class folders with pictures, bare or under split folders."""
-    return path.is_dir() and _tree.is_tree(path)
+    own = (path / INDEX).is_file() and (path / _sidecar.NAME).is_file()  # perhaps without pictures
+    return path.is_dir() and (own or _tree.is_tree(path))
 
 
 def read(path: Path, *, progress: Progress = quiet, workers: int | None = None) -> Dataset:

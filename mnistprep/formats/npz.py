@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mnistprep._arrays import empty_images
+from mnistprep._arrays import empty_images, release
 from mnistprep._files import head
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Dataset, Split, idx_label_type
@@ -63,7 +63,9 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
         raise
     # Damage makes zipfile and NumPy raise nearly anything: BadZipFile, zlib.error, TokenError, ...
     except Exception as error:
-        raise FormatError(f"{path}: a damaged archive ({str(error)[:80]})") from None
+        raise FormatError(
+            f"{path}: a truncated or damaged archive: get it again ({str(error)[:80]})"
+        ) from None
     names = arrays.pop(_named.CLASSES, None)
     text = None if names is None or names.ndim else str(names)
     classes = _named.parse_classes(text, str(path))
@@ -95,6 +97,7 @@ def _read_array(
         data = empty_images((size,))
         view, got = data.data, 0
         while step := file.readinto(view[got : got + _STEP]) if got < size else 0:  # type: ignore[attr-defined]
+            release(data[got : got + step])
             got += step
         file.read(1)  # reaches the end, where the checksum is compared
     if got < size:

@@ -119,7 +119,8 @@ def _three(dataset: Dataset, progress: Progress) -> list[Split | None]:
     train, valid = dataset.splits.get("train"), dataset.splits.get("valid")
     if train is not None and valid is None:
         rest = len(train) - len(train) // 6
-        progress.note(f"the pickle's `valid` is the last {len(train) // 6:,} of train")
+        if rest < len(train):
+            progress.note(f"the pickle's `valid` is the last {len(train) - rest:,} of train")
         valid = Split(train.images[rest:], train.labels[rest:])
         train = Split(train.images[:rest], train.labels[:rest])
     return [train, valid, dataset.splits.get("test")]

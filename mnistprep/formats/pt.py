@@ -12,6 +12,7 @@ read too. A file that asks for anything but tensors is refused by PyTorch's rest
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
 import zipfile
 from pathlib import Path
@@ -51,18 +52,7 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
     if not sniff(path):  # torch.load opens other files too
         raise FormatError(f"{path}: not a file of torch.save")
     progress.start("read tensors", None, "examples")
-    mapped = head(path, 2) == b"PK"
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except pickle.UnpicklingError as error:
-        reason = str(error).split("WeightsUnpickler error:")[-1].strip().split("\n")[0][:120]
-        raise FormatError(
-            f"{path}: holds something else than tensors, and nothing of it was run ({reason})"
-        ) from None
-    # A damaged file makes the loader raise nearly anything.
-    except Exception as error:
-        reason = f"{type(error).__name__}: {str(error).splitlines()[0][:100] if str(error) else ''}"
-        raise FormatError(f"{path}: a damaged PyTorch file ({reason})") from None
+    content = _load(path, torch)
     if isinstance(content, (tuple, list)) and len(content) == 2:
         split = "test" if "test" in path.name else "train"
         content = {f"{split}_images": content[0], f"{split}_labels": content[1]}
@@ -76,6 +66,26 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
     dataset = _named.dataset(str(path), path.name, arrays, classes)
     progress.advance(len(dataset))
     return dataset
+
+
+def _load(path: Path, torch: ModuleType) -> Any:
+    mapped = head(path, 2) == b"PK"
+    try:
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        except UnicodeEncodeError:  # a locale that cannot spell the path to PyTorch
+            with path.open("rb") as file:
+                return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
+        named = f"{wanted[1]!r}, which is no tensor" if wanted else "something else than tensors"
+        raise FormatError(f"{path}: it wants {named}; nothing of it was run") from None
+    # A damaged file makes the loader raise nearly anything.
+    except Exception as error:
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0][:80] if str(error) else ''}"
+        raise FormatError(
+            f"{path}: a truncated or damaged PyTorch file: get it again ({reason})"
+        ) from None
 
 
 def _array(value: object, where: str, torch: ModuleType) -> _named.Array:
@@ -109,7 +119,12 @@ def write(dataset: Dataset, path: Path, *, progress: Progress = quiet) -> None:
         content[_named.CLASSES] = names
     progress.start("write tensors", len(dataset), "examples")
     with path.open("xb") as file:  # given a path, torch.save would put its name into the bytes
-        torch.save(content, file)
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # what the system said, such as a full disk
+                raise error.__context__ from None
+            raise
     progress.advance(len(dataset))
 
 
