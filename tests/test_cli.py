@@ -85,7 +85,7 @@ def test_convert_takes_the_format_from_the_name(tmp_path: Path, npz: Path, odd: 
 def test_json_is_one_document_and_nothing_else(tmp_path: Path, npz: Path, odd: Dataset) -> None:
     """Every command prints one JSON document with --json, notes inside."""
     written = json.loads(run("convert", npz, "a.pkl.gz", "--json", cwd=tmp_path).stdout)
-    assert written["splits"] == {"train": 37, "test": 13}
+    assert written["selected"] == {"train": 37, "test": 13}
     assert any("class names" in note for note in written["notes"])
     found = json.loads(run("inspect", npz, "--json", cwd=tmp_path).stdout)
     assert found["contents"]["test"]["digest"]["images"] == odd.digests()["test"].images

@@ -286,3 +286,21 @@ def test_sixty_thousand_rows_take_little_memory(tmp_path: Path) -> None:
     count, peak = map(int, done.stdout.split())
     assert count == 60_000
     assert peak < 300
+
+
+def test_a_file_from_a_spreadsheet_reads(tmp_path: Path) -> None:
+    """A byte-order mark, CRLF and empty lines at the end change nothing."""
+    path = mnistprep.write(SQUARE, tmp_path / "x", "csv") / "mnist_train.csv"
+    plain = mnistprep.read(path)
+    text = path.read_bytes().replace(b"\n", b"\r\n")
+    for start, end in ((b"\xef\xbb\xbf", b""), (b"", b"\r\n\r\n"), (b"\xef\xbb\xbf", b"\r\n")):
+        path.write_bytes(start + text + end)
+        assert mnistprep.read(path).digests() == plain.digests()
+
+
+def test_a_table_beside_folders_is_not_taken_for_all_there_is(tmp_path: Path) -> None:
+    """With a tree beside it, somebody's .csv is one of several datasets, and they are listed."""
+    mnistprep.write(SQUARE, tmp_path / "tree", "imagefolder")
+    (tmp_path / "stray.csv").write_text(rows())
+    with pytest.raises(DetectionError, match=r"stray\.csv \(csv\), tree \(imagefolder\)"):
+        mnistprep.read(tmp_path)

@@ -169,11 +169,11 @@ def counts(dataset: Dataset) -> str:
 
 
 def written(dataset: Dataset, path: Path, format: str, seconds: float) -> dict[str, Any]:
-    """What a command that wrote something says in JSON."""
+    """What a command that wrote something says in JSON; a form may hold other splits (notes)."""
     return {
         "path": str(path),
         "format": format,
-        "splits": {name: len(split) for name, split in dataset.splits.items()},
+        "selected": {name: len(split) for name, split in dataset.splits.items()},
         "classes": list(dataset.classes),
         "seconds": round(seconds, 3),
     }

@@ -58,6 +58,6 @@ def command(
     )  # fmt: skip
     seconds = perf_counter() - begun
     console.finish(
-        f"{dst}: {name}, {_shared.counts(written)} ({seconds:.1f} s)",
+        f"{dst}: {name} of {_shared.counts(written)} ({seconds:.1f} s)",
         _shared.written(written, dst, name, seconds),
     )

@@ -90,6 +90,6 @@ def command(
         )
     seconds = perf_counter() - begun
     console.finish(
-        f"{target}: {format}, {_shared.counts(written)} ({seconds:.1f} s)",
+        f"{target}: {format} of {_shared.counts(written)} ({seconds:.1f} s)",
         _shared.written(written, target, format, seconds),
     )

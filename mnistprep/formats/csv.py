@@ -43,16 +43,19 @@ _SPAN = 16  # blocks a worker takes at once
 _NAMES = (("train", "train"), ("test", "test"), ("t10k", "test"), ("val", "valid"))
 _NUMBERS = re.compile(rb'[-+0-9.,eENnAa" ]+')  # what is no pixel among them is said on reading
 _LABEL = re.compile(r"label|class|target|digit|y", re.IGNORECASE)
+_MARK = b"\xef\xbb\xbf"  # the byte-order mark of UTF-8, as Excel writes it
 _LINE_LIMIT = 16 << 20  # bytes; a picture of 2048 x 2048 fits
 _TAIL = 1 << 18  # bytes
 
 
 def sniff(path: Path) -> bool:
     """Whether `path` is a text of comma-separated numbers, or a folder with such .csv files."""
-    if path.is_dir():
-        commas = 1 if (path / _sidecar.NAME).is_file() else 3
-        return any(_is_rows(file, commas) for file in _texts(path))
-    return _is_rows(path, 3)
+    if not path.is_dir():
+        return _is_rows(path, 3)
+    own = (path / _sidecar.NAME).is_file()
+    if not own and any(entry.is_dir() for entry in path.glob("[!.]*")):
+        return False  # what lies in the folders may be the dataset
+    return any(_is_rows(file, 1 if own else 3) for file in _texts(path))
 
 
 def _texts(folder: Path) -> list[Path]:
@@ -63,7 +66,7 @@ def _is_rows(path: Path, commas: int) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        first = file.readline(_LINE_LIMIT)
+        first = file.readline(_LINE_LIMIT).removeprefix(_MARK)
         line = file.readline(_LINE_LIMIT) or first
     return line.count(b",") >= commas and _NUMBERS.fullmatch(line[:4096].rstrip()) is not None
 
@@ -74,7 +77,7 @@ def read(path: Path, *, progress: Progress = quiet, workers: int | None = None) 
     sidecar = _sidecar.find(path) if path.is_dir() else None
     splits = {}
     for name, file in files.items():
-        data = map_bytes(file)
+        data = _trimmed(map_bytes(file))
         if not len(data) and sidecar:
             splits[name] = Split(empty_images((0, *sidecar.shape)), np.empty(0, np.int64))
             continue
@@ -115,6 +118,13 @@ def _dialect(file: Path, data: Images, sidecar: _sidecar.Sidecar | None) -> Dial
     shape = _shape(file, [f for k, f in enumerate(fields) if k != label], named, sidecar)
     start = len(lines[0].encode()) + 1 if named else 0
     return Dialect(start, int(named), len(fields), label, shape)
+
+
+def _trimmed(data: Images) -> Images:
+    """The bytes without a byte-order mark and without empty lines at the end."""
+    end = data[-_TAIL:].tobytes()
+    stop = len(data) - len(end) + len(end.rstrip(b"\r\n"))
+    return data[len(_MARK) if data[: len(_MARK)].tobytes() == _MARK else 0 : stop]
 
 
 def _first_lines(file: Path, data: Images) -> list[str]:
