@@ -228,6 +228,7 @@ def _label_bytes(split: Split, label_type: str) -> Iterator[bytes | memoryview]:
 
 
 def place(path: Path, split: str, index: int) -> str:
-    """The image file of a split, and the picture in it."""
+    """The files of a split, and the example in them."""
     _, pairs = find(path)
-    return f"{pairs[split].images}, picture {index} (counted from 0)"
+    pair = pairs[split]
+    return f"{pair.images} and {pair.labels.name}, example {index} (counted from 0)"

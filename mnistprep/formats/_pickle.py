@@ -24,6 +24,10 @@ _LARGE = 1 << 20  # bytes
 _DRAINED = 1 << 29  # bytes
 
 
+class _Refused(FormatError):
+    """Raised for what no pickle of arrays does: it is hostile, or damaged."""
+
+
 class Array:
     """Stand-in for numpy.ndarray: holds shape, dtype and bytes once the pickle has set them."""
 
@@ -124,7 +128,7 @@ class _Unpickler(pickle._Unpickler):
             return _NAMES[_text(module), _text(name)]
         except KeyError:
             wanted = f"{_text(module)}.{_text(name)}"[:80]
-            raise FormatError(
+            raise _Refused(
                 f"it wants to run {wanted!r}, which no pickle of arrays needs; "
                 "nothing was run: do not open this file with pickle.load"
             ) from None
@@ -132,7 +136,7 @@ class _Unpickler(pickle._Unpickler):
     def load_state(self: Any) -> None:  # the original sets attributes of whatever it is given
         state, instance = self.stack.pop(), self.stack[-1]
         if not isinstance(instance, (Array, _DType)):
-            raise FormatError("it sets the state of something that is no array; nothing was run")
+            raise _Refused("it sets the state of something that is no array; nothing was run")
         instance.__setstate__(state)
 
     def load_bytes(self: Any) -> None:  # the original reserves whatever size the pickle claims
@@ -161,6 +165,8 @@ def load(stream: Inflater) -> object:
             raise FormatError("something follows the pickle")
         return content
     except FormatError as error:
+        if isinstance(error, _Refused):
+            _drain(stream)
         message = str(error)
         prefix = f"{stream.path}: "
         raise FormatError(message if message.startswith(prefix) else prefix + message) from None
