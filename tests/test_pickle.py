@@ -180,7 +180,7 @@ def test_a_truncated_pickle_is_named_at_every_length(tmp_path: Path) -> None:
         (((X.astype("f4") + np.nan, Y),) * 3, "the pictures cannot be had back exactly"),
         (((X.astype("f4") + np.inf, Y),) * 3, "the pictures cannot be had back exactly"),
         (((X.astype("i4") + 300, Y),) * 3, "the pictures cannot be had back exactly"),
-        (((X - np.int64(1), Y),) * 3, "the pictures cannot be had back exactly"),
+        (((X.astype("i8") - 1, Y),) * 3, "the pictures cannot be had back exactly"),
         (((X.astype("c8"), Y),) * 3, "not of plain numbers"),
         (((X.astype("S3"), Y),) * 3, "not of plain numbers"),
         (((X.astype("O"), Y),) * 3, "not of plain numbers"),

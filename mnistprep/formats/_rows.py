@@ -46,7 +46,8 @@ def parse(file: Path, block: Images, dialect: Dialect, row: int, pixels: Images)
     # At every byte: the number of up to three digits that ends there.
     numbers = digits.astype(np.uint16)
     numbers[1:] += digits[:-1] * np.uint8(10)
-    numbers[2:] += digits[:-2] * inside[1:-1] * np.uint16(100)
+    hundreds = (digits[:-2] * inside[1:-1]).astype(np.uint16)  # up to 900, no byte
+    numbers[2:] += hundreds * np.uint16(100)
     table = numbers[ends - 1].reshape(shape)
     table[:, dialect.label] = 0
     if table.max() > 255:
