@@ -139,7 +139,7 @@ def test_mnist_gives_other_datasets_their_own_classes(tmp_path: Path) -> None:
     """Colour comes as RGB pictures, and class names are those of the dataset."""
     names = ("ant", "bee", "cow")
     splits = {"train": some((6, 4, 3), 9, 3)}
-    path = mnistprep.write(Dataset("farm", splits, names), tmp_path / "farm.pt", "pt")
+    path = mnistprep.write(Dataset("zoo", splits, names), tmp_path / "zoo.pt", "pt")
 
     ours = MNIST(path)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,9 +53,9 @@ def test_fast_learns_a_small_set(digits: Dataset, train: Split, device: str) -> 
     assert trained.device.startswith(device)
 
 
-def test_fast_reaches_98_percent_on_the_real_digits(real_digits: object) -> None:
+def test_fast_reaches_98_percent_on_the_real_digits(real_digits: Path) -> None:
     """One epoch on MNIST ends well above the 98 % that verification asks for."""
-    dataset = mnistprep.read(str(real_digits)).joined()
+    dataset = mnistprep.read(real_digits).joined()
 
     trained = fit(dataset.splits["train"], classes=10, device="cpu")
 
@@ -269,3 +272,15 @@ class _Failing(_Counting):
 
     def advance(self, count: int) -> None:
         raise RuntimeError("out of steps")
+
+
+def test_the_benchmark_of_seeds_runs(tmp_path: Path) -> None:
+    """tests/benchmarks/fast_seeds.py prints a line for each seed, and least, mean and largest."""
+    path = mnistprep.write(mnistprep.load("synth:200,50"), tmp_path / "x.npz")
+    script = Path(__file__).parent / "benchmarks" / "fast_seeds.py"
+    shown = subprocess.run(
+        [sys.executable, script, path, "--seeds", "2"], capture_output=True, text=True, check=True
+    )
+    assert [line.split()[0] for line in shown.stdout.splitlines()[-5:]] == [
+        *("0", "1", "min", "mean", "max")
+    ]
