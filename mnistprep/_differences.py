@@ -30,7 +30,7 @@ def differences(found: Dataset, true: Dataset, split: str, place: Place) -> list
     """
     if found.shape != true.shape:
         return [f"{split}: pictures of {found.shape}, expected {true.shape}"]
-    mine, theirs = found.joined().splits[split], true.joined().splits[split]
+    mine, theirs = found.whole(split), true.whole(split)
     where = _stored(found, split, place)
     sentences = []
     if len(mine) != len(theirs):

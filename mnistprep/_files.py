@@ -64,8 +64,8 @@ def refuse_existing(target: Path, *, overwrite: bool, sources: Iterable[Path] = 
         return
     if not overwrite:
         raise TargetError(f"{target} exists already; choose another path or pass --overwrite")
-    whole, here = target.resolve(), Path.cwd()
-    if whole in (here, *here.parents, Path(os.path.expanduser("~")).resolve()):
+    whole, here, home = target.resolve(), Path.cwd(), Path(os.path.expanduser("~")).resolve()
+    if whole in (here, *here.parents, home, *home.parents):
         raise TargetError(f"{target} is a folder that work goes on in; it is never overwritten")
     for source in sources:
         if whole in (source.resolve(), *source.resolve().parents):
@@ -103,12 +103,20 @@ def staging_folder(parent: Path) -> Iterator[Path]:
         if sys.platform == "win32":
             lock = -1
             break
-        lock = os.open(folder, os.O_RDONLY)
-        with suppress(OSError):
+        try:
+            lock = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # taken for a leftover meanwhile: make another
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass  # being taken for a leftover
+        except OSError:
+            break  # no locks on this file system: nobody can take it for a leftover
+        else:
             if folder.exists():
                 break
-        os.close(lock)  # taken for a leftover between the two calls: make another
+        os.close(lock)
     try:
         (folder / _NEW).mkdir()
         (folder / _OLD).mkdir()

@@ -12,7 +12,7 @@ from mnistprep import formats
 from mnistprep._files import atomic_path, existing, refuse_existing
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Dataset
-from mnistprep.errors import DataError, FormatError, MnistprepError, describe
+from mnistprep.errors import DataError, FormatError, MnistprepError, TargetError, describe
 from mnistprep.selection import Selection, select
 
 PathLike = str | os.PathLike[str]
@@ -94,10 +94,14 @@ def convert(
 
     Raises what `read`, `select` and `write` raise; a target that must stay is refused first.
     """
-    refuse_existing(Path(target), overwrite=overwrite, sources=[Path(source)])
-    name = formats.of_target(Path(target)) if target_format is None else target_format
+    end = Path(target)
+    refuse_existing(end, overwrite=overwrite, sources=[Path(source)])
+    name = formats.of_target(end) if target_format is None else target_format
     formats.check_options(name, options)
-    dataset = read(source, source_format, workers=workers, progress=progress)
+    dataset, _, where = locate(source, source_format, workers=workers, progress=progress)
+    refuse_existing(end, overwrite=overwrite, sources=[where])
+    if os.path.lexists(end) and where.resolve() in end.resolve().parents:
+        raise TargetError(f"{target} is a part of the source {where}; it is not overwritten")
     chosen = dataset if selection is None else select(dataset, selection)
     write(chosen, target, name, overwrite=overwrite, workers=workers, progress=progress, **options)
     return chosen

@@ -103,6 +103,9 @@ class Dataset:
         if unknown or not self.splits:
             raise DataError(f"splits are named train, valid and test, not {unknown or 'nothing'}")
         classes = tuple(self.classes)
+        for name in classes:
+            if not isinstance(name, str) or any("\ud800" <= letter <= "\udfff" for letter in name):
+                raise DataError(f"class names are text, not {name!r}")
         if len(set(classes)) != len(classes):
             raise DataError("two classes have the same name")
         shapes = {split.shape for split in self.splits.values()}
@@ -130,21 +133,26 @@ class Dataset:
         """The same examples with `valid` put back at the end of `train`; copies nothing else."""
         if "valid" not in self.splits:
             return self
-        parts = [self.splits[name] for name in ("train", "valid") if name in self.splits]
-        splits = {"train": concatenate(parts)}
-        if "test" in self.splits:
-            splits["test"] = self.splits["test"]
+        splits = {name: self.whole(name) for name in ("train", "test") if self.parts(name)}
         return Dataset(self.name, splits, self.classes)
+
+    def parts(self, name: str) -> list[Split]:
+        """The splits that `train` (train, then valid) or `test` is made of; none where absent."""
+        names = ("train", "valid") if name == "train" else (name,)
+        return [self.splits[part] for part in names if part in self.splits]
+
+    def whole(self, name: str) -> Split:
+        """`train` (followed by valid) or `test` as one split; copies only to join two."""
+        parts = self.parts(name)
+        return parts[0] if len(parts) == 1 else concatenate(parts)
 
     def digests(self) -> dict[str, Digest]:
         """The Digest of `train` (train followed by valid) and of `test`, where they are there."""
-        found = {}
-        training = [self.splits[name] for name in ("train", "valid") if name in self.splits]
-        if training:
-            found["train"] = digest(training, len(self.classes))
-        if "test" in self.splits:
-            found["test"] = digest([self.splits["test"]], len(self.classes))
-        return found
+        return {
+            name: digest(parts, len(self.classes))
+            for name in ("train", "test")
+            if (parts := self.parts(name))
+        }
 
 
 @dataclass(frozen=True)

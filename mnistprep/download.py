@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import rmtree
 from urllib.parse import urlsplit, urlunsplit
@@ -83,6 +83,18 @@ def cache_dir() -> Path:
     if not os.path.isabs(home):
         raise UsageError("no home folder to keep the cache in; set MNISTPREP_HOME to a folder")
     return Path(home) / ".cache" / "mnistprep"
+
+
+def local_sources(mirrors: Sequence[str | Path]) -> list[Path]:
+    """What `fetch` would read on this machine: local mirrors, and the cache where there is one.
+
+    Raises MissingPath and UsageError for mirrors as `fetch` does.
+    """
+    values = [*mirrors, *filter(None, [os.environ.get("MNISTPREP_MIRROR")])]
+    found = [source for source in map(_source, values) if isinstance(source, Path)]
+    with suppress(UsageError):
+        found.append(cache_dir())
+    return found
 
 
 def is_offline() -> bool:

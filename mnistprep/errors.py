@@ -67,7 +67,7 @@ class UnsupportedError(MnistprepError):
 
 
 class TargetError(MnistprepError):
-    """Raised when a target exists already or cannot be written; nothing has been changed."""
+    """Raised when a target exists already or cannot be written; it is as it was before."""
 
 
 class FetchError(MnistprepError):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mnistprep import _png, catalog, convert
-from mnistprep._files import atomic_path
+from mnistprep._files import atomic_path, refuse_existing
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Dataset, Digest, idx_hashes
 from mnistprep.errors import UsageError
@@ -71,7 +71,7 @@ def inspect(
     path: convert.PathLike,
     format: str | None = None,
     *,
-    preview: Path | None = None,
+    preview: convert.PathLike | None = None,
     overwrite: bool = False,
     workers: int | None = None,
     progress: Progress = quiet,
@@ -81,11 +81,14 @@ def inspect(
     Raises what mnistprep.read raises, UsageError for a preview that is not called .png, and
     TargetError for one that cannot be written.
     """
-    if preview is not None and preview.suffix.lower() != ".png":
-        raise UsageError(f"{preview}: the preview is a PNG; give a name that ends in .png")
+    sheet = None if preview is None else Path(preview)
+    if sheet is not None:
+        if sheet.suffix.lower() != ".png":
+            raise UsageError(f"{sheet}: the preview is a PNG; give a name that ends in .png")
+        refuse_existing(sheet, overwrite=overwrite, sources=[Path(path)])
     dataset, name, where = convert.locate(path, format, workers=workers, progress=progress)
-    if preview is not None:
-        with atomic_path(preview, overwrite=overwrite) as staging:
+    if sheet is not None:
+        with atomic_path(sheet, overwrite=overwrite) as staging:
             staging.write_bytes(next(_png.encode(by_class(dataset)[np.newaxis])))
     count = len(dataset.classes)
     return Inspection(
@@ -106,9 +109,9 @@ def inspect(
 
 def match(dataset: Dataset, split: str, digest: Digest) -> catalog.Match | None:
     """What the catalog knows `train` (followed by `valid`) or `test` of the dataset to be."""
-    names = ("train", "valid") if split == "train" else (split,)
-    parts = [dataset.splits[name] for name in names if name in dataset.splits]
-    return catalog.identify(digest, lambda: idx_hashes(parts, len(dataset.classes), "md5"))
+    return catalog.identify(
+        digest, lambda: idx_hashes(dataset.parts(split), len(dataset.classes), "md5")
+    )
 
 
 def _printable(text: str) -> str:

@@ -87,28 +87,27 @@ def _take(split: Split, indices: Indices) -> Split:
 
 def _per_class(split: Split, count: int, name: str, seed: int | None) -> Indices:
     """The first `count` of each class in order of preference, as sorted indices."""
-    order = _preference(len(split), name, seed)
-    labels = split.labels[order]
-    by_class = np.argsort(labels, kind="stable")
-    _, starts, sizes = np.unique(labels[by_class], return_index=True, return_counts=True)
-    rank = np.arange(len(labels)) - np.repeat(starts, sizes)
-    return np.sort(order[by_class[rank < count]])
+    _, sizes = np.unique(split.labels, return_counts=True)
+    return _ranked(split, np.full(len(sizes), count), name, seed)
 
 
 def _limited(split: Split, count: int, name: str, seed: int | None) -> Indices:
     if seed is None:
         return np.arange(count)
-    classes, sizes = np.unique(split.labels, return_counts=True)
-    shares = (
-        sizes * count // len(split)
-    )  # the largest remainders get what is left, lowest label first
+    _, sizes = np.unique(split.labels, return_counts=True)
+    shares = sizes * count // len(split)  # the largest remainders get the rest, lowest label first
     left = count - int(shares.sum())
     shares[np.argsort(-(sizes * count % len(split)), kind="stable")[:left]] += 1
+    return _ranked(split, shares, name, seed)
+
+
+def _ranked(split: Split, shares: Indices, name: str, seed: int | None) -> Indices:
+    """The first `shares[k]` of the k-th class there is, in order of preference; sorted."""
     order = _preference(len(split), name, seed)
-    chosen = [
-        order[split.labels[order] == label][:n] for label, n in zip(classes, shares, strict=True)
-    ]
-    return np.sort(np.concatenate(chosen))
+    by_class = np.argsort(split.labels[order], kind="stable")
+    _, sizes = np.unique(split.labels, return_counts=True)
+    rank = np.arange(len(split)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.sort(order[by_class[rank < np.repeat(shares, sizes)]])
 
 
 def _preference(size: int, name: str, seed: int | None) -> Indices:

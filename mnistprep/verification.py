@@ -177,7 +177,7 @@ class _Truth:
         if self.source is not None:
             return self.source
         mnist = catalog.DATASETS["mnist"]
-        size = len(found.joined().splits[split])
+        size = sum(map(len, found.parts(split)))
         if self.name is None and (found.shape, size) != (mnist.shape, mnist.splits[split]):
             return None
         return self._published
@@ -242,8 +242,15 @@ def verify(
     if source is not None and dataset is not None:
         raise UsageError("give a source or the name of a dataset, not both")
 
+    if train:
+        from mnistprep.training import devices, recipes
+
+        recipes.get(recipe)
+        devices.choose(device)
+
     def load(name: str) -> Dataset:
-        return sources.load(name, mirrors=mirrors, seed=seed, workers=workers, progress=progress)
+        drawn = seed if name == dataset else 0  # what the catalog recognised is synth of seed 0
+        return sources.load(name, mirrors=mirrors, seed=drawn, workers=workers, progress=progress)
 
     demands = _Demands(tuple(splits), train, min_accuracy, recipe, device, seed, workers)
     if paths:
@@ -327,6 +334,9 @@ def _compare(
         if split not in digests:
             problems.append(f"{where}: no {split} examples here")
             continue
+        if split not in truth.splits():
+            problems.append(f"{where}: {truth.title} has no {split} examples to compare with")
+            continue
         order = truth.order(found, split, digests[split])
         orders.append(order)
         if order == WRONG:
@@ -336,7 +346,7 @@ def _compare(
                 problems[-1] += "; --dataset or --input say what it should be"
             elif true is None:
                 problems[-1] += "; --mirror says where to get what it should be, to find the place"
-            if true is not None and split in true.digests():
+            if true is not None and true.parts(split):
                 problems += differences(
                     found, true, split, partial(formats.get(format).place, where)
                 )
@@ -348,21 +358,20 @@ def _compare(
 def _train(
     found: Dataset, truth: _Truth, demands: _Demands, progress: Progress
 ) -> tuple[float | None, list[str]]:
-    splits = found.joined().splits
-    if not all(name in splits and len(splits[name]) for name in ("train", "test")):
+    if not all(sum(map(len, found.parts(name))) for name in ("train", "test")):
         progress.note("no training: it needs a train and a test split")
         return None, []
     from mnistprep.training import trainer
 
     trained = trainer.fit(
-        splits["train"],
+        found.whole("train"),
         classes=len(found.classes),
         recipe=demands.recipe,
         seed=demands.seed,
         device=demands.device,
         progress=progress,
     )
-    accuracy = trainer.accuracy(trained, splits["test"])
+    accuracy = trainer.accuracy(trained, found.whole("test"))
     least = truth.accuracy if demands.accuracy is None else demands.accuracy
     if accuracy < least:
         reached = (

@@ -308,3 +308,26 @@ def test_a_picture_that_is_not_as_large_as_the_sidecar_says(tmp_path: Path) -> N
     sidecar.write_text(json.dumps({"classes": ["0", "1", "2"], "shape": [40_000, 40_000]}))
     with pytest.raises(FormatError, match="4x5 pixels, the others have 40000x40000"):
         mnistprep.read(path)
+
+
+def test_validation_arrays_of_any_naming_are_read_and_others_refused(tmp_path: Path) -> None:
+    """val_images are the validation split; an array without a place is not dropped in silence."""
+    images, labels = np.zeros((6, 4, 4), np.uint8), np.arange(6)
+    arrays = {
+        f"{k}_{what}": a
+        for k in ("train", "val")
+        for what, a in (("images", images), ("labels", labels))
+    }
+    np.savez(tmp_path / "x.npz", **arrays)
+    assert list(mnistprep.read(tmp_path / "x.npz").splits) == ["train", "valid"]
+    np.savez(tmp_path / "y.npz", **arrays, writers=labels)
+    with pytest.raises(FormatError, match="writers"):
+        mnistprep.read(tmp_path / "y.npz")
+
+
+def test_channels_of_grey_pictures_are_seen_through(tmp_path: Path) -> None:
+    """(N, 1, H, W) and (N, H, W, 1) are the same grey pictures."""
+    images = np.arange(2 * 30, dtype=np.uint8).reshape(2, 5, 6)
+    for x in (images, images[:, None], images[..., None]):
+        np.savez(tmp_path / "x.npz", x_train=x, y_train=np.arange(2))
+        assert np.array_equal(mnistprep.read(tmp_path / "x.npz").splits["train"].images, images)

@@ -141,6 +141,7 @@ def test_inspect_says_what_is_there_and_draws_it(tmp_path: Path, npz: Path) -> N
         (["export", "-f", "npz", "--dataset", "mnist", "--input", "odd.npz"], 2, ["give one"]),
         (["export", "-f", "npz", "--from", "csv"], 2, ["no --input"]),
         (["convert", "odd.npz", "odd.npz", "--overwrite"], 1, ["is or holds the source"]),
+        (["convert", "folder", "folder/x.npz", "--overwrite"], 1, ["is or holds the source"]),
         (["convert", "odd.npz", "pipe", "--to", "npz", "--overwrite"], 1, ["neither a file"]),
         (["export"], 2, ["--format"]),
         (["verify", "odd.npz", "--no-train"], 1, ["not that of", "NOT everything"]),
@@ -156,6 +157,8 @@ def test_wrong_input_gets_a_message_and_an_exit_code(
     (tmp_path / "evil.pkl").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
     (tmp_path / "short.npz").write_bytes(npz.read_bytes()[:900])
     (tmp_path / "file.txt").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    shutil.copy(npz, tmp_path / "folder" / "x.npz")
     os.mkfifo(tmp_path / "pipe")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     result = run(*arguments, cwd=tmp_path, code=code)

@@ -304,3 +304,12 @@ def test_a_table_beside_folders_is_not_taken_for_all_there_is(tmp_path: Path) ->
     (tmp_path / "stray.csv").write_text(rows())
     with pytest.raises(DetectionError, match=r"stray\.csv \(csv\), tree \(imagefolder\)"):
         mnistprep.read(tmp_path)
+
+
+def test_names_of_files_are_names(tmp_path: Path) -> None:
+    """-O name cannot lead out of the folder, nor give a split another's name."""
+    for name in ("../x", "/tmp/x", "test", "", "a b"):
+        with pytest.raises(mnistprep.errors.UsageError, match="letters"):
+            mnistprep.write(SQUARE, tmp_path / "x", "csv", name=name)
+    path = mnistprep.write(SQUARE, tmp_path / "x", "csv", name="latest")
+    assert mnistprep.read(path).digests() == SQUARE.digests()

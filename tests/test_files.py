@@ -97,7 +97,9 @@ def test_the_working_folder_and_its_parents_are_never_replaced(
     """--overwrite on the folder one works in is a slip, not a wish."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    for target in (Path(), tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "home" / "me"))
+    (tmp_path / "home" / "me").mkdir(parents=True)
+    for target in (Path(), tmp_path, tmp_path / "home", tmp_path / "home" / "me"):
         with (
             pytest.raises(TargetError, match="never overwritten"),
             atomic_path(target, overwrite=True),

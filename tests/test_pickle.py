@@ -285,3 +285,24 @@ def test_the_published_pickle_needs_little_memory(real_digits: Path) -> None:
     }
     assert found.digests()["train"].images.startswith("ba891046e6505d7a")
     assert peak < 300 << 20
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_large_arrays_of_every_protocol_read(tmp_path: Path, protocol: int) -> None:
+    """Arrays beyond a megabyte, whose bytes the reader does not keep, change nothing."""
+    images = np.random.default_rng(0).integers(0, 256, (500, 784), dtype=np.uint8)
+    pair = ((images / 256).astype(np.float32), np.arange(500) % 10)
+    path = tmp_path / "x.pkl"
+    path.write_bytes(pickle.dumps((pair, pair, pair), protocol=protocol))
+    dataset = mnistprep.read(path)
+    for split in dataset.splits.values():
+        assert np.array_equal(split.images.reshape(500, 784), images)
+        assert np.array_equal(split.labels, pair[1])
+
+
+def test_a_name_without_gz_gets_no_gzip(tmp_path: Path) -> None:
+    """mnist.pkl opens with pickle.load(open(path, "rb")), as its name says."""
+    path = mnistprep.write(mnistprep.load("synth:60,10"), tmp_path / "mnist.pkl")
+    with path.open("rb") as file:
+        train, valid, test = pickle.load(file, encoding="latin1")
+    assert [len(x) for x, _ in (train, valid, test)] == [50, 10, 10]

@@ -78,3 +78,9 @@ def test_impossible_wishes_are_refused(numbered: Dataset) -> None:
         select(numbered, Selection(validation=1001))
     with pytest.raises(UsageError, match="per-class"):
         Selection(per_class=-1)
+
+
+def test_counts_of_many_classes_add_up(numbered: Dataset) -> None:
+    """A stratified choice gives exactly as many as asked for, whatever the remainders."""
+    for limit in (1, 7, 33, 99):
+        assert len(select(numbered, Selection(limit=limit, seed=5)).splits["test"]) == limit

@@ -67,8 +67,7 @@ def command(
     selection = _shared.chosen(splits, limit, per_class, validation, seed)
     name = input_path.name.partition(".")[0] if input_path else dataset or "mnist"
     target = output or Path(formats.default_output(format, name.partition(":")[0] or "dataset"))
-    local = [Path(mirror) for mirror in mirrors if Path(mirror).exists()]
-    refuse_existing(target, overwrite=overwrite, sources=[*local, download.cache_dir()])
+    refuse_existing(target, overwrite=overwrite, sources=download.local_sources(mirrors))
     if input_path:
         written = convert.convert(
             input_path, target, source_format=source_format, target_format=format,

@@ -19,7 +19,12 @@ Array = npt.NDArray[np.generic]
 
 KEYS = {  # names of the picture and the label array of a split, by who uses them
     "train": (("train_images", "train_labels"), ("x_train", "y_train")),
-    "valid": (("valid_images", "valid_labels"), ("x_valid", "y_valid"), ("x_val", "y_val")),
+    "valid": (
+        ("valid_images", "valid_labels"),
+        ("val_images", "val_labels"),
+        ("x_valid", "y_valid"),
+        ("x_val", "y_val"),
+    ),
     "test": (("test_images", "test_labels"), ("x_test", "y_test")),
 }
 CLASSES = "classes"
@@ -29,7 +34,8 @@ def dataset(
     where: str, name: str, arrays: Mapping[str, Array], classes: tuple[str, ...] | None
 ) -> Dataset:
     """The dataset of named arrays; raises FormatError for names or arrays that are not one."""
-    splits = {}
+    splits: dict[str, Split] = {}
+    used: set[str] = set()
     for split, pairs in KEYS.items():
         for images, labels in pairs:
             if images in arrays and labels in arrays:
@@ -37,12 +43,15 @@ def dataset(
                     _images(arrays[images], f"{where}: {images}"),
                     _labels(arrays[labels], f"{where}: {labels}"),
                 )
+                used |= {images, labels}
                 break
             if images in arrays or labels in arrays:
                 raise FormatError(f"{where}: {images} and {labels} go together; one is missing")
     if not splits:
         listed = ", ".join(sorted(arrays)[:8]) or "none"
         raise FormatError(f"{where}: no arrays named train_images or x_train here, but: {listed}")
+    if left := sorted(arrays.keys() - used):
+        raise FormatError(f"{where}: holds {', '.join(left[:8])} too, which no dataset has")
     if classes is None:
         classes = _sidecar.classes(None, splits, where)
     return Dataset(name, splits, classes)

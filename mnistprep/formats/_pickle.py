@@ -109,12 +109,15 @@ _NAMES: dict[tuple[str, str], object] = {
 
 
 class _Memo(dict[int, object]):
-    """The unpickler's memo, without the bytes of large arrays: NumPy never asks for them again."""
+    """The unpickler's memo, without the bytes of large arrays: NumPy never asks for them again.
+
+    Their places stay, since protocol 4 and later number by counting them.
+    """
 
     def __setitem__(self, key: int, value: object) -> None:
         parts = value if isinstance(value, tuple) else (value,)
-        if not any(isinstance(p, (bytes, bytearray, str)) and len(p) > _LARGE for p in parts):
-            super().__setitem__(key, value)
+        large = any(isinstance(p, (bytes, bytearray, str)) and len(p) > _LARGE for p in parts)
+        super().__setitem__(key, None if large else value)
 
 
 # The unpickler in Python, not the one in C: its memo is a dict that a hostile index cannot blow up.
@@ -201,13 +204,12 @@ def is_pickle(start: bytes) -> bool:
 
 
 def dump(pairs: Iterable[tuple[Iterator[bytes], str, tuple[int, ...]]]) -> Iterator[bytes]:
-    """The bytes of ((x, y), (x, y), ...) as Python 2 pickles it with protocol 2.
+    """The bytes of ((x, y), (x, y), (x, y)) as Python 2 pickles it with protocol 2.
 
     Each array is (content in chunks, dtype code such as "f4", shape); x and y alternate.
     Every Python and NumPy reads this stream; what a newer one writes, older ones cannot.
     """
     yield b"\x80\x02"
-    count = 0
     for count, (chunks, code, shape) in enumerate(pairs, start=1):
         size = int(np.prod(shape, dtype=object)) * int(code[1:])
         yield (
@@ -220,7 +222,7 @@ def dump(pairs: Iterable[tuple[Iterator[bytes], str, tuple[int, ...]]]) -> Itera
         yield b"tb"
         if count % 2 == 0:
             yield b"\x86"
-    yield {2: b"\x85", 4: b"\x86", 6: b"\x87"}[count] + b"."
+    yield b"\x87."
 
 
 def _integer(number: int) -> bytes:

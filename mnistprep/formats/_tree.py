@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,15 @@ from mnistprep import _png
 from mnistprep._files import head
 from mnistprep.dataset import SPLITS
 from mnistprep.errors import FormatError
+from mnistprep.formats import _sidecar
 
 SPLIT_FOLDERS = {
     "train": "train", "training": "train",
     "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid",
     "test": "test", "testing": "test", "t10k": "test",
 }  # fmt: skip
+INDEX = "index.txt"
+_OWN = {INDEX, _sidecar.NAME}
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
 _NUMBERS_LIMIT = 10_000  # a folder called 1999 is a name, ten of them called 0 to 9 are labels
 _MAGIC = (
@@ -87,9 +91,10 @@ def walk(path: Path, classes: tuple[str, ...] | None) -> Tree:
     folders = {name: [f for top in group for f in _folders(top)] for name, group in tops.items()}
     labels, names = _number({f.name for group in folders.values() for f in group}, classes, path)
     tree = Tree({}, {}, names)
-    for top in dict.fromkeys([path, *(top for group in tops.values() for top in group)]):
-        junk = [name for name in sorted(os.listdir(top)) if _is_junk(name)]
-        tree.ignored += [f"{top / name}: ignored, not a picture" for name in junk]
+    above = list(dict.fromkeys([path, *chain.from_iterable(tops.values())]))
+    used = {*above, *chain.from_iterable(folders.values())}
+    for top in above:
+        tree.ignored += _beside(top, used)
     for split, group in folders.items():
         tree.files[split], tree.labels[split] = [], {}
         for folder in sorted(group, key=lambda folder: labels[folder.name]):
@@ -101,6 +106,22 @@ def walk(path: Path, classes: tuple[str, ...] | None) -> Tree:
             tree.files[split] += [f"{relative}/{name}" for name in found]
     _check_suffixes(path, tree)
     return tree
+
+
+def _beside(top: Path, used: set[Path]) -> list[str]:
+    """Sentences about what lies in a folder of folders and is none of those that are read."""
+    ignored = []
+    for name in sorted(os.listdir(top)):
+        entry = top / name
+        if entry in used or name in _OWN:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            ignored.append(f"{entry}: ignored, not a folder of the dataset")
+        elif not _is_junk(name) and is_picture(entry):
+            raise FormatError(f"{entry}: a picture outside the class folders; which class is it?")
+        else:
+            ignored.append(f"{entry}: ignored, not a picture")
+    return ignored
 
 
 def _tops(path: Path) -> dict[str, list[Path]]:

@@ -28,8 +28,8 @@ from mnistprep import _workers
 from mnistprep._arrays import Images, empty_images, map_bytes, release
 from mnistprep._files import head
 from mnistprep._progress import Progress, quiet
-from mnistprep.dataset import SPLITS, Dataset, Split
-from mnistprep.errors import FormatError, UnsupportedError
+from mnistprep.dataset import SPLITS, Dataset, Split, default_classes, idx_label_type
+from mnistprep.errors import FormatError, UnsupportedError, UsageError
 from mnistprep.formats import _rows, _sidecar
 from mnistprep.formats._rows import Dialect
 
@@ -104,7 +104,13 @@ def _files(path: Path) -> dict[str, Path]:
 
 
 def _split_name(file: Path) -> str:
-    return next((split for part, split in _NAMES if part in file.name.lower()), "train")
+    return _named_split(file.name) or "train"
+
+
+def _named_split(name: str) -> str | None:
+    """The split that a word of the name begins with, if any: `latest` has no `test`."""
+    found = (s for part, s in _NAMES if re.search(rf"(?<![a-z]){part}", name.lower()))
+    return next(found, None)
 
 
 def _dialect(file: Path, data: Images, sidecar: _sidecar.Sidecar | None) -> Dialect:
@@ -256,8 +262,12 @@ def write(
     if len(dataset.shape) != 2:
         raise UnsupportedError("CSV holds grey pictures; these have channels")
     height, width = dataset.shape
-    if path.suffix == ".csv":
+    if not re.fullmatch(r"[\w-]+", name) or _named_split(name):
+        raise UsageError(f"name={name!r}: letters, digits, - and _, and no name of a split")
+    if path.suffix.lower() == ".csv":
         _check_single(dataset, header)
+        if _split_name(path) not in dataset.splits:
+            progress.note(f"{path.name} will be read as {_split_name(path)}, by its name")
         targets = {split: path for split in dataset.splits}
     else:
         path.mkdir()
@@ -286,6 +296,9 @@ def _check_single(dataset: Dataset, header: str) -> None:
         )
     if dataset.classes != tuple(map(str, range(len(dataset.classes)))):
         raise UnsupportedError("one .csv file has no place for class names: give a folder")
+    found = default_classes(split.labels for split in dataset.splits.values())
+    if idx_label_type(len(found)) != idx_label_type(len(dataset.classes)):
+        raise UnsupportedError("one .csv file cannot say how many classes there are: give a folder")
 
 
 def _header(header: str, height: int, width: int) -> bytes:

@@ -36,7 +36,6 @@ from mnistprep.formats import _sidecar, _tree
 
 SUFFIXES: tuple[str, ...] = ()
 DEFAULT_OUTPUT = "{name}_images"
-INDEX = "index.txt"
 _STEP = 1000  # pictures
 _NOTED = 5  # changed pictures that a note is given for
 _TRIED = 1000  # names of equal pictures that are compared before a picture counts as changed
@@ -44,7 +43,9 @@ _TRIED = 1000  # names of equal pictures that are compared before a picture coun
 
 def sniff(path: Path) -> bool:
     """Whether `path` is a folder of class folders with pictures, bare or under split folders."""
-    own = (path / INDEX).is_file() and (path / _sidecar.NAME).is_file()  # perhaps without pictures
+    own = (path / _tree.INDEX).is_file() and (
+        path / _sidecar.NAME
+    ).is_file()  # perhaps without pictures
     return path.is_dir() and (own or _tree.is_tree(path))
 
 
@@ -58,7 +59,7 @@ def read(path: Path, *, progress: Progress = quiet, workers: int | None = None) 
     tree = _tree.walk(path, sidecar.classes if sidecar else None)
     for message in tree.ignored:
         progress.note(message)
-    order = _tree.indexed(path / INDEX, tree)
+    order = _tree.indexed(path / _tree.INDEX, tree)
     first = next((file for files in order.values() for file in files), None)
     shape = sidecar.shape if sidecar else None
     if first is not None:  # before room is made for as many
@@ -75,7 +76,7 @@ def read(path: Path, *, progress: Progress = quiet, workers: int | None = None) 
             progress.advance(done)
         splits[name] = Split(images, labels)
     dataset = Dataset(path.name, splits, tree.classes)
-    if sidecar and (path / INDEX).is_file():
+    if sidecar and (path / _tree.INDEX).is_file():
         for file in islice(_changed(dataset, order, _paths(dataset, workers)), _NOTED):
             progress.note(
                 f"{path / file}: changed since it was written: its name is of other pixels"
@@ -117,7 +118,7 @@ def write(
     if len(dataset.shape) == 3 and dataset.shape[2] != 3:
         raise UnsupportedError(f"PNG holds grey (H, W) or three channels, not {dataset.shape[2]}")
     path.mkdir()
-    with (path / INDEX).open("x", encoding="ascii", newline="\n") as index:
+    with (path / _tree.INDEX).open("x", encoding="ascii", newline="\n") as index:
         for name, files in _paths(dataset, workers).items():
             split = dataset.splits[name]
             folders = [path / name / _folder(dataset, k) for k in range(len(dataset.classes))]
@@ -182,9 +183,13 @@ def _names(dataset: Dataset, workers: int | None) -> dict[str, list[int]]:
     again[first] = False
     if again.any():
         taken, offset = set(unique.tolist()), 0
+        later: dict[bytes, Iterator[int]] = {}  # what is left of the names of equal pictures
         for name, split in dataset.splits.items():
             for k in np.flatnonzero(again[offset : offset + len(split)]):
-                names[name][k] = _next_name(split.images[k], taken)
+                picture = split.images[k]
+                left = later.setdefault(picture.tobytes(), _later_names(picture))
+                names[name][k] = next(code for code in left if code not in taken)
+                taken.add(int(names[name][k]))
             offset += len(split)
     return {name: codes.tolist() for name, codes in names.items()}
 
@@ -198,12 +203,6 @@ def _hashes(split: Split, start: int, stop: int) -> npt.NDArray[np.uint64]:
     digests = [hashlib.sha256(sizes + data[k : k + width]).digest()[:8] for k in starts]
     release(images)
     return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
-
-
-def _next_name(image: Images, taken: set[int]) -> int:
-    name = next(name for name in _later_names(image) if name not in taken)
-    taken.add(name)
-    return name
 
 
 def _is_name(stem: str, image: Images) -> bool:
@@ -225,4 +224,4 @@ def place(path: Path, split: str, index: int) -> str:
     """The file of an example."""
     sidecar = _sidecar.find(path)
     tree = _tree.walk(path, sidecar.classes if sidecar else None)
-    return str(path / _tree.indexed(path / INDEX, tree)[split][index])
+    return str(path / _tree.indexed(path / _tree.INDEX, tree)[split][index])

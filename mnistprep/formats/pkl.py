@@ -28,7 +28,8 @@ from mnistprep.dataset import Dataset, Split, default_classes, idx_label_type
 from mnistprep.errors import FormatError, UnsupportedError, UsageError
 from mnistprep.formats import _pickle, _sidecar
 
-SUFFIXES: tuple[str, ...] = (".pkl.gz", ".pkl", ".pickle")
+_BARE = (".pkl", ".pickle")  # endings that promise a pickle without gzip
+SUFFIXES: tuple[str, ...] = (".pkl.gz", *_BARE)
 DEFAULT_OUTPUT = "{name}.pkl.gz"
 _NAMES = ("train", "valid", "test")
 _LIMIT = 2**31 - 1  # bytes in a string of a Python 2 pickle
@@ -81,7 +82,7 @@ def _labels(values: npt.NDArray[np.generic], where: str) -> npt.NDArray[np.int64
 
 
 def write(dataset: Dataset, path: Path, *, progress: Progress = quiet, level: int = 4) -> None:
-    """Write the pickle; `level` is zlib's, 1 (fast) to 9 (small).
+    """Write the pickle; `level` is zlib's, 1 (fast) to 9 (small); .pkl and .pickle get no gzip.
 
     Raises UnsupportedError for what the pickle cannot hold: an empty split beside others, labels
     whose number of classes would be lost, 2 GiB or more in an array.
@@ -109,7 +110,11 @@ def write(dataset: Dataset, path: Path, *, progress: Progress = quiet, level: in
         arrays.append((_scaled(split, progress), "f4", (count, *shape)))
         arrays.append((_numbers(split), "i8", (count,)))
     progress.start("write the pickle", len(dataset), "examples")
-    write_gzip(path, _pickle.dump(arrays), level=level)
+    if path.suffix in _BARE:
+        with path.open("xb") as file:
+            file.writelines(_pickle.dump(arrays))
+    else:
+        write_gzip(path, _pickle.dump(arrays), level=level)
 
 
 def _three(dataset: Dataset, progress: Progress) -> list[Split | None]:

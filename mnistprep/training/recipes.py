@@ -22,7 +22,7 @@ class Recipe:
     """Everything that decides a training run except the data, the seed and the device."""
 
     name: str
-    about: str  # one line, shown by `mnistprep recipes`
+    about: str  # one line
     model: Callable[[Shape, int], nn.Module]
     scaling: Callable[[Split], tuple[float, float]]  # mean and deviation, of pixels as 0..1
     optimiser: Callable[..., Optimizer]  # takes the parameters and lr
@@ -41,11 +41,6 @@ def get(name: str) -> Recipe:
     if name not in RECIPES:
         raise UnknownName("recipe", name, RECIPES)
     return RECIPES[name]
-
-
-def constant(done: float) -> float:
-    """The full rate from first to last."""
-    return 1.0
 
 
 def one_cycle(done: float, warmup: float = 0.2) -> float:
