@@ -77,14 +77,17 @@ def refuse_existing(target: Path, *, overwrite: bool, sources: Iterable[Path] = 
 def remove_leftovers(folder: Path) -> None:
     """Remove staging folders whose process was killed: nobody holds their lock any more.
 
-    Not on Windows, which has no such locks; there they stay until removed by hand.
+    Only this user's own, since `folder` may be one that all users write to. Not on Windows, which
+    has no such locks; there they stay until removed by hand.
     """
     if sys.platform == "win32":
         return
     for entry in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
         with suppress(OSError):
-            descriptor = os.open(entry, os.O_RDONLY)
+            descriptor = os.open(entry, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
+                if os.fstat(descriptor).st_uid != os.getuid():
+                    continue
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 for replaced in (entry / _OLD).glob("*"):
                     if not os.path.lexists(folder / replaced.name):  # killed between two renames

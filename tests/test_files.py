@@ -160,6 +160,19 @@ def test_a_kill_while_a_folder_is_replaced_loses_nothing(tmp_path: Path) -> None
     assert names(tmp_path / "tree") == ["old"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no locks that end with a process")
+def test_what_only_looks_like_a_leftover_stays(tmp_path: Path) -> None:
+    """A link or a file of that name is nobody's leftover, and what it leads to is not touched."""
+    (tmp_path / "mine" / "old").mkdir(parents=True)
+    (tmp_path / "mine" / "old" / "thesis").write_text("mine")
+    (tmp_path / ".mnistprep-1.partial").symlink_to(tmp_path / "mine")
+    (tmp_path / ".mnistprep-2.partial").write_text("mine")
+    with atomic_path(tmp_path / "x") as staging:
+        staging.mkdir()
+    assert (tmp_path / "mine" / "old" / "thesis").read_text() == "mine"
+    assert names(tmp_path) == [".mnistprep-1.partial", ".mnistprep-2.partial", "mine", "x"]
+
+
 def test_gzip_bytes_depend_on_content_alone(tmp_path: Path) -> None:
     """No time, no name, no dependence on how the content came in; other tools read it."""
     content = bytes(range(256)) * 20_000
