@@ -12,7 +12,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import TypeVar
@@ -21,6 +21,7 @@ from mnistprep.errors import MnistprepError, UsageError
 
 T = TypeVar("T")
 Span = tuple[int, int]
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def default_workers() -> int:
@@ -62,8 +63,9 @@ def run(
             # Python 3.12+ warns when a process with threads forks. The children run NumPy, zlib
             # and file calls only, and take no lock that another thread could hold.
             warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
-            for process in processes:
-                process.start()
+            with _signals_held():
+                for process in processes:
+                    process.start()
         for _, sender in pipes:
             sender.close()
         for index in range(len(parts)):
@@ -83,6 +85,16 @@ def run(
                 process.join()
 
 
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Signals wait until the block ends; a child that is forked within lets them in itself."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _work(
     task: Callable[[int, int], object],
     parts: list[Span],
@@ -92,6 +104,7 @@ def _work(
     # Ctrl-C reaches the whole process group; the parent is the one that cleans up.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     # A pipe must have one reader and one writer, so that each notices the other's death.
     for k, ends in enumerate(pipes):
         for end in ends if k != own else ends[:1]:
