@@ -90,11 +90,13 @@ def local_sources(mirrors: Sequence[str | Path]) -> list[Path]:
 
     Raises MissingPath and UsageError for mirrors as `fetch` does.
     """
-    values = [*mirrors, *filter(None, [os.environ.get("MNISTPREP_MIRROR")])]
-    found = [source for source in map(_source, values) if isinstance(source, Path)]
+    found = [_source(mirror) for mirror in mirrors]
+    if value := os.environ.get("MNISTPREP_MIRROR"):
+        with suppress(UsageError):  # `fetch` says so where it matters
+            found.append(_source(value))
     with suppress(UsageError):
         found.append(cache_dir())
-    return found
+    return [source for source in found if isinstance(source, Path)]
 
 
 def is_offline() -> bool:

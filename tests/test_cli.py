@@ -318,3 +318,11 @@ def test_a_mirror_inside_the_target_is_never_overwritten(tmp_path: Path) -> None
         code=1,
     )
     assert (tmp_path / "data" / "thesis.tex").exists()
+
+
+def test_a_dead_mirror_in_the_environment_hinders_nothing_else(tmp_path: Path) -> None:
+    """MNISTPREP_MIRROR is asked for published datasets only; a wrong one is said there."""
+    gone = str(tmp_path / "gone")
+    run("export", "-f", "npz", "--dataset", SYNTH, cwd=tmp_path, MNISTPREP_MIRROR=gone)
+    failed = run("export", "-f", "npz", cwd=tmp_path, code=1, MNISTPREP_MIRROR=gone)
+    assert "gone" in failed.stderr
