@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from mnistprep._arrays import Images
 from mnistprep.dataset import Dataset, Split, example_hashes
 
 SHOWN = 5  # examples named; the rest are counted
-Place = Callable[[str, int], str]
+Places = Callable[[str, Sequence[int]], list[str]]
 _Indices = np.ndarray[tuple[int], np.dtype[np.intp]]
 
 
@@ -23,36 +23,43 @@ _CHANGES: tuple[tuple[Callable[[Images], Images], str], ...] = (
 )
 
 
-def differences(found: Dataset, true: Dataset, split: str, place: Place) -> list[str]:
+def differences(found: Dataset, true: Dataset, split: str, places: Places) -> list[str]:
     """Sentences about what is wrong with `train` (followed by `valid`) or `test` of `found`.
 
-    place: says where the example (split, index) of `found` is.
+    places: says where examples (split, indices) of `found` are.
     """
     if found.shape != true.shape:
         return [f"{split}: pictures of {found.shape}, expected {true.shape}"]
     mine, theirs = found.whole(split), true.whole(split)
-    where = _stored(found, split, place)
+    where = _stored(found, split, places)
     sentences = []
     if len(mine) != len(theirs):
         sentences.append(f"{split}: {len(mine):,} examples, expected {len(theirs):,}")
     else:
         wrong = _unequal(mine, theirs)
         if len(wrong) <= len(mine) // 10:
-            sentences += [_describe(mine, theirs, int(k), where) for k in wrong[:SHOWN]]
+            shown = wrong[:SHOWN].tolist()
+            sentences += [
+                f"{at}: {_describe(mine, theirs, k)}"
+                for at, k in zip(where(shown), shown, strict=True)
+            ]
             return [*sentences, *_rest(len(wrong))]
         if change := _change(mine, theirs):
             return [f"{split}: {change}"]
     return sentences + _strangers(mine, theirs, split, where)
 
 
-def _stored(found: Dataset, split: str, place: Place) -> Callable[[int], str]:
-    """The place of an example of the joined split, in the split that it is stored in."""
+def _stored(found: Dataset, split: str, places: Places) -> Callable[[list[int]], list[str]]:
+    """The places of examples of the joined split, in the splits that they are stored in."""
     first = len(found.splits["train"]) if split == "train" and "train" in found.splits else 0
 
-    def where(index: int) -> str:
-        if split == "train" and "valid" in found.splits and index >= first:
-            return place("valid", index - first)
-        return place(split, index)
+    def where(indices: list[int]) -> list[str]:
+        if split != "train" or "valid" not in found.splits:
+            return places(split, indices)
+        train = [index for index in indices if index < first]
+        valid = [index - first for index in indices if index >= first]
+        parts = (("train", train), ("valid", valid))
+        return [place for name, own in parts if own for place in places(name, own)]
 
     return where
 
@@ -67,7 +74,7 @@ def _unequal(mine: Split, theirs: Split) -> _Indices:
     return np.flatnonzero(wrong)
 
 
-def _describe(mine: Split, theirs: Split, index: int, where: Callable[[int], str]) -> str:
+def _describe(mine: Split, theirs: Split, index: int) -> str:
     parts = []
     pixels = np.argwhere(mine.images[index] != theirs.images[index])
     if len(pixels):
@@ -79,7 +86,7 @@ def _describe(mine: Split, theirs: Split, index: int, where: Callable[[int], str
         )
     if mine.labels[index] != theirs.labels[index]:
         parts.append(f"label {mine.labels[index]}, expected {theirs.labels[index]}")
-    return f"{where(index)}: {'; '.join(parts)}"
+    return "; ".join(parts)
 
 
 def _rest(count: int) -> list[str]:
@@ -95,12 +102,15 @@ def _change(mine: Split, theirs: Split) -> str | None:
     return None
 
 
-def _strangers(mine: Split, theirs: Split, split: str, where: Callable[[int], str]) -> list[str]:
+def _strangers(
+    mine: Split, theirs: Split, split: str, where: Callable[[list[int]], list[str]]
+) -> list[str]:
     """Examples that the true split does not have, and how many of its own are missing."""
     left, right = example_hashes(mine), example_hashes(theirs)
     strange = np.flatnonzero(~np.isin(left, right))
     missing = int(np.count_nonzero(~np.isin(right, left)))
-    sentences = [f"{where(int(k))}: not one of the expected examples" for k in strange[:SHOWN]]
+    shown = where(strange[:SHOWN].tolist())
+    sentences = [f"{at}: not one of the expected examples" for at in shown]
     sentences += _rest(len(strange))
     if missing:
         sentences.append(f"{split}: {missing:,} of {len(theirs):,} expected examples are missing")

@@ -135,8 +135,8 @@ def round_trip(dataset: Dataset, folder: Path, name: str, **options: object) -> 
     else:
         assert found.classes == dataset.classes
     for part, examples in found.splits.items():
-        places = {formats.get(name).place(path, part, k) for k in range(len(examples))}
-        assert len(places) == len(examples)
+        places = formats.get(name).places(path, part, range(len(examples)))
+        assert len(set(places)) == len(places) == len(examples)
         assert all(str(path) in place for place in places)
     return path
 

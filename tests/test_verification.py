@@ -64,6 +64,17 @@ def test_one_wrong_value_is_found_and_its_place_is_named(
     assert number in text
 
 
+def test_examples_on_both_sides_of_a_boundary_are_named(tmp_path: Path, small: Dataset) -> None:
+    """Where train and valid are stored apart, each wrong example is named in its own part."""
+    images = small.splits["train"].images.copy()
+    images[[249, 250, 299], 3, 4] ^= 1
+    path = mnistprep.write(changed(small, "train", images=images), tmp_path / "x.pkl")
+    problems = mnistprep.verify(path, source=small, train=False).checks[0].problems
+    named = [problem.partition(":")[0] for problem in problems[1:]]
+    places = ["train x[249], y[249]", "valid x[0], y[0]", "valid x[49], y[49]"]
+    assert named == [f"{path}, {place}" for place in places]
+
+
 def test_another_order_is_right_and_said(tmp_path: Path, small: Dataset) -> None:
     """A tree without its index has lost the order, and nothing else."""
     path = mnistprep.write(small, tmp_path / "tree", "imagefolder")

@@ -1,6 +1,6 @@
 """The forms a dataset can have on disk: a module each, found by name or by content.
 
-A format module offers SUFFIXES, DEFAULT_OUTPUT, sniff, read, write and place, as Format describes
+A format module offers SUFFIXES, DEFAULT_OUTPUT, sniff, read, write and places, as Format describes
 them. It knows the core types, the errors and the file helpers; neither this table nor the command
 line.
 """
@@ -8,7 +8,7 @@ line.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast, get_args, get_origin, get_type_hints
@@ -50,8 +50,11 @@ class Format(Protocol):
     def write(self, dataset: Dataset, path: Path, *, progress: Progress) -> None:
         """Write `dataset` to `path`, which does not exist; its own options are keywords."""
 
-    def place(self, path: Path, split: str, index: int) -> str:
-        """Where in `path` the example `index` of a split is, for a message to a person."""
+    def places(self, path: Path, split: str, indices: Sequence[int]) -> list[str]:
+        """Where in `path` the examples `indices` of a split are, for messages to a person.
+
+        Where an example's picture is a file of its own, its place is the path of that file.
+        """
 
 
 def get(name: str) -> Format:

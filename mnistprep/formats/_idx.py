@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -227,8 +227,8 @@ def _label_bytes(split: Split, label_type: str) -> Iterator[bytes | memoryview]:
         yield split.labels[start : start + CHUNK].astype(label_type).tobytes()
 
 
-def place(path: Path, split: str, index: int) -> str:
-    """The files of a split, and the example in them."""
+def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:
+    """The files of a split, and the examples in them."""
     _, pairs = find(path)
-    pair = pairs[split]
-    return f"{pair.images} and {pair.labels.name}, example {index} (counted from 0)"
+    files = f"{pairs[split].images} and {pairs[split].labels.name}"
+    return [f"{files}, example {index} (counted from 0)" for index in indices]

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -335,8 +335,8 @@ def _lines(split: Split, workers: int | None) -> Iterator[bytes]:
     return _workers.run(format_rows, len(split), size=_ROWS, workers=workers)
 
 
-def place(path: Path, split: str, index: int) -> str:
-    """The file and line of an example."""
+def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:
+    """The file and the lines of examples."""
     file = _files(path)[split]
     named = re.search(rb"[A-Za-z]", head(file, 1 << 16).partition(b"\n")[0]) is not None
-    return f"{file}, line {index + 1 + int(named)}"
+    return [f"{file}, line {index + 1 + int(named)}" for index in indices]

@@ -15,6 +15,7 @@ flat, and gzip beside or in place of the plain files are read too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -59,6 +60,6 @@ def write(
     _sidecar.write(dataset, path)
 
 
-def place(path: Path, split: str, index: int) -> str:
-    """The file of an example and its number there."""
-    return _idx.place(path, split, index)
+def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:
+    """The files of examples and their numbers there."""
+    return _idx.places(path, split, indices)

@@ -13,6 +13,7 @@ bytes differ from LeCun's; the content, and so its digest, is the same. No place
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mnistprep._files import write_gzip
@@ -47,6 +48,6 @@ def write(dataset: Dataset, path: Path, *, progress: Progress = quiet, level: in
     _sidecar.write(dataset, path)
 
 
-def place(path: Path, split: str, index: int) -> str:
-    """The file of an example and its number there."""
-    return _idx.place(path, split, index)
+def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:
+    """The files of examples and their numbers there."""
+    return _idx.places(path, split, indices)

@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain, count, islice
 from pathlib import Path
@@ -220,8 +220,9 @@ def _later_names(image: Images) -> Iterator[int]:
         yield int.from_bytes(digest[:8], "big")
 
 
-def place(path: Path, split: str, index: int) -> str:
-    """The file of an example."""
+def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:
+    """The files of examples."""
     sidecar = _sidecar.find(path)
     tree = _tree.walk(path, sidecar.classes if sidecar else None)
-    return str(path / _tree.indexed(path / _tree.INDEX, tree)[split][index])
+    files = _tree.indexed(path / _tree.INDEX, tree)[split]
+    return [str(path / files[index]) for index in indices]

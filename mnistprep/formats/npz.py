@@ -17,7 +17,7 @@ from __future__ import annotations
 import io
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +48,15 @@ def sniff(path: Path) -> bool:
 
 def read(path: Path, *, progress: Progress = quiet) -> Dataset:
     """Read the archive; raises FormatError when it is damaged or holds other arrays."""
+    arrays = load(path, progress)
+    names = arrays.pop(_named.CLASSES, None)
+    text = None if names is None or names.ndim else str(names)
+    classes = _named.parse_classes(text, str(path))
+    return _named.dataset(str(path), path.name, arrays, classes)
+
+
+def load(path: Path, progress: Progress = quiet) -> dict[str, _named.Array]:
+    """All arrays of an archive; raises FormatError when it is damaged or holds pickled ones."""
     arrays: dict[str, _named.Array] = {}
     limit = 1032 * path.stat().st_size  # deflate reaches 1032 to 1 and no more
     try:
@@ -66,10 +75,7 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
         raise FormatError(
             f"{path}: a truncated or damaged archive: get it again ({str(error)[:80]})"
         ) from None
-    names = arrays.pop(_named.CLASSES, None)
-    text = None if names is None or names.ndim else str(names)
-    classes = _named.parse_classes(text, str(path))
-    return _named.dataset(str(path), path.name, arrays, classes)
+    return arrays
 
 
 def _read_array(
@@ -155,6 +161,6 @@ def _write_array(
             file.write(chunk)
 
 
-def place(path: Path, split: str, index: int) -> str:
-    """The array of an example and its row there."""
-    return f"{path}, x_{split}[{index}], y_{split}[{index}]"
+def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:
+    """The arrays of examples and their rows there."""
+    return [f"{path}, x_{split}[{index}], y_{split}[{index}]" for index in indices]

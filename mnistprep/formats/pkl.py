@@ -15,7 +15,7 @@ bare or in gzip, and values in 256ths, 255ths or bytes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +143,6 @@ def _numbers(split: Split | None) -> Iterator[bytes]:
         yield split.labels.astype("<i8").tobytes()
 
 
-def place(path: Path, split: str, index: int) -> str:
-    """The array of an example and its row there."""
-    return f"{path}, {split} x[{index}], y[{index}]"
+def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:
+    """The arrays of examples and their rows there."""
+    return [f"{path}, {split} x[{index}], y[{index}]" for index in indices]

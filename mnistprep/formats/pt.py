@@ -11,20 +11,20 @@ read too. A file that asks for anything but tensors is refused by PyTorch's rest
 
 from __future__ import annotations
 
-import pickle
-import re
 import warnings
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from mnistprep import _torchfile
 from mnistprep._files import head
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Dataset
-from mnistprep.errors import FormatError, MissingDependency
+from mnistprep.errors import FormatError
 from mnistprep.formats import _named
 
 SUFFIXES: tuple[str, ...] = (".pt", ".pth")
@@ -48,16 +48,18 @@ def sniff(path: Path) -> bool:
 
 def read(path: Path, *, progress: Progress = quiet) -> Dataset:
     """Read the tensors, memory-mapped where the file allows. Raises FormatError."""
-    torch = _torch()
+    torch = _torchfile.require("the format pt")
     if not sniff(path):  # torch.load opens other files too
         raise FormatError(f"{path}: not a file of torch.save")
     progress.start("read tensors", None, "examples")
-    content = _load(path, torch)
+    content = _torchfile.load(path)
     if isinstance(content, (tuple, list)) and len(content) == 2:
         split = "test" if "test" in path.name else "train"
         content = {f"{split}_images": content[0], f"{split}_labels": content[1]}
     if not isinstance(content, dict):
         raise FormatError(f"{path}: holds a {type(content).__name__}, not a table of tensors")
+    if "state_dict" in content:
+        raise FormatError(f"{path}: a trained model, not a dataset; `mnistprep evaluate` takes it")
     names = content.pop(_named.CLASSES, None)
     classes = _named.parse_classes(names if names is None else str(names), str(path))
     arrays = {
@@ -66,26 +68,6 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
     dataset = _named.dataset(str(path), path.name, arrays, classes)
     progress.advance(len(dataset))
     return dataset
-
-
-def _load(path: Path, torch: ModuleType) -> Any:
-    mapped = head(path, 2) == b"PK"
-    try:
-        try:
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-        except UnicodeEncodeError:  # a locale that cannot spell the path to PyTorch
-            with path.open("rb") as file:
-                return torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
-        named = f"{wanted[1]!r}, which is no tensor" if wanted else "something else than tensors"
-        raise FormatError(f"{path}: it wants {named}; nothing of it was run") from None
-    # A damaged file makes the loader raise nearly anything.
-    except Exception as error:
-        reason = f"{type(error).__name__}: {str(error).splitlines()[0][:80] if str(error) else ''}"
-        raise FormatError(
-            f"{path}: a truncated or damaged PyTorch file: get it again ({reason})"
-        ) from None
 
 
 def _array(value: object, where: str, torch: ModuleType) -> _named.Array:
@@ -107,7 +89,7 @@ def _array(value: object, where: str, torch: ModuleType) -> _named.Array:
 
 def write(dataset: Dataset, path: Path, *, progress: Progress = quiet) -> None:
     """Write the file with torch.save."""
-    torch = _torch()
+    torch = _torchfile.require("the format pt")
     content: dict[str, Any] = {}
     with warnings.catch_warnings():
         # The arrays are read-only, and nobody writes to these tensors.
@@ -118,24 +100,10 @@ def write(dataset: Dataset, path: Path, *, progress: Progress = quiet) -> None:
     if names := _named.named_classes(dataset):
         content[_named.CLASSES] = names
     progress.start("write tensors", len(dataset), "examples")
-    with path.open("xb") as file:  # given a path, torch.save would put its name into the bytes
-        try:
-            torch.save(content, file)
-        except RuntimeError as error:
-            if isinstance(error.__context__, OSError):  # what the system said, such as a full disk
-                raise error.__context__ from None
-            raise
+    _torchfile.save(content, path)
     progress.advance(len(dataset))
 
 
-def _torch() -> ModuleType:
-    try:
-        import torch
-    except ImportError:
-        raise MissingDependency("the format pt needs PyTorch: pip install torch") from None
-    return torch
-
-
-def place(path: Path, split: str, index: int) -> str:
-    """The tensors of an example and its row there."""
-    return f"{path}, {split}_images[{index}], {split}_labels[{index}]"
+def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:
+    """The tensors of examples and their rows there."""
+    return [f"{path}, {split}_images[{index}], {split}_labels[{index}]" for index in indices]

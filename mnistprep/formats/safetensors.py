@@ -13,6 +13,7 @@ a dict of tensors {train,valid,test}_{images,labels}. Holds everything a dataset
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,6 @@ def write(dataset: Dataset, path: Path, *, progress: Progress = quiet) -> None:
                 progress.advance(len(images))
 
 
-def place(path: Path, split: str, index: int) -> str:
-    """The tensors of an example and its row there."""
-    return f"{path}, {split}_images[{index}], {split}_labels[{index}]"
+def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:
+    """The tensors of examples and their rows there."""
+    return [f"{path}, {split}_images[{index}], {split}_labels[{index}]" for index in indices]

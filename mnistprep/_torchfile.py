@@ -1,0 +1,55 @@
+"""Opening a file of torch.save without trusting it: tensors and plain values, nothing that runs."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from mnistprep._files import head
+from mnistprep.errors import FormatError, MissingDependency
+
+
+def load(path: Path) -> Any:
+    """The content, on the CPU, memory-mapped where the file allows; raises FormatError."""
+    torch = require("reading it")
+    mapped = head(path, 2) == b"PK"
+    try:
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        except UnicodeEncodeError:  # a locale that cannot spell the path to PyTorch
+            with path.open("rb") as file:
+                return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
+        named = f"{wanted[1]!r}, which is no tensor" if wanted else "something else than tensors"
+        raise FormatError(f"{path}: it wants {named}; nothing of it was run") from None
+    # A damaged file makes the loader raise nearly anything.
+    except Exception as error:
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0][:80] if str(error) else ''}"
+        raise FormatError(
+            f"{path}: a truncated or damaged PyTorch file: get it again ({reason})"
+        ) from None
+
+
+def save(content: Any, path: Path) -> None:
+    """Write the file, which does not exist yet; its bytes do not depend on its name."""
+    torch = require("writing it")
+    with path.open("xb") as file:  # given a path, torch.save would put its name into the bytes
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # what the system said, such as a full disk
+                raise error.__context__ from None
+            raise
+
+
+def require(what: str) -> ModuleType:
+    """PyTorch; raises MissingDependency with what needs it."""
+    try:
+        import torch
+    except ImportError:
+        raise MissingDependency(f"{what} needs PyTorch: pip install torch") from None
+    return torch
