@@ -15,7 +15,7 @@ import mnistprep
 from mnistprep.dataset import Dataset, Split
 from mnistprep.errors import UnknownName, UsageError
 from mnistprep.synth import generate
-from mnistprep.training import RECIPES, Trained, accuracy, fit, predict, trainer
+from mnistprep.training import RECIPES, Trained, accuracy, fit, predict, probabilities, torch_net
 from mnistprep.training.devices import available, choose
 from mnistprep.training.recipes import one_cycle, standard
 
@@ -161,14 +161,16 @@ def test_half_precision_and_channels_last_learn_as_well(
     digits: Dataset, train: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a GPU run does differently, done here on the CPU, still learns the digits."""
-    monkeypatch.setattr(trainer, "computes_in_bfloat16", lambda device: True)
-    monkeypatch.setattr(trainer, "_layout", lambda device: torch.channels_last)
+    monkeypatch.setattr(torch_net, "_layout", lambda device: torch.channels_last)
 
     short = replace(RECIPES["fast"], least_steps=120)
-    trained = fit(train, classes=10, recipe=short, device="cpu")
+    trained = fit(train, classes=10, recipe=short, device="cpu", mixed=True)
 
     assert accuracy(trained, digits.splits["test"]) > 0.85
     assert {parameter.dtype for parameter in trained.model.parameters()} == {torch.float32}
+    exact = fit(train, classes=10, recipe=short, device="cpu", mixed=False)
+    test = digits.splits["test"]
+    assert not np.array_equal(probabilities(trained, test), probabilities(exact, test))
 
 
 def test_scaling_is_the_mean_and_deviation_of_the_training_pictures() -> None:

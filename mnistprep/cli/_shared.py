@@ -47,6 +47,13 @@ workers = click.option(
     help="Processes to use; the result is the same for any number.  [default: all processors]",
 )
 SEED = click.IntRange(0, 2**64 - 1)
+device = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Where to compute; auto takes CUDA, then MPS, then the CPU.",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+)
 seed = click.option(
     "--seed",
     type=SEED,
@@ -108,6 +115,19 @@ def chosen(
     return Selection(splits, limit, per_class, validation, seed)
 
 
+def check_source(
+    dataset: str | None,
+    input_path: Path | None,
+    source_format: str | None,
+    mirrors: tuple[str, ...],
+) -> None:
+    """Refuse two sources at once, and a format of none."""
+    if input_path and (dataset or mirrors):
+        raise click.UsageError("--input is a source, and so are --dataset and --mirror; give one")
+    if source_format and not input_path:
+        raise click.UsageError("--from says what --input is, and there is no --input")
+
+
 class Console:
     """A Progress that draws a bar on a terminal's stderr, and shows notes there."""
 
@@ -147,6 +167,13 @@ class Console:
         if not self.quiet:
             self.close()
             click.echo(f"note: {message}", err=True)
+
+    def say(self, line: str) -> None:
+        """Print a line of a result that comes in parts; nothing with --quiet or --json."""
+        if not self.quiet and not self.as_json:
+            if self._bar is not None:
+                self._bar.clear()
+            click.echo(line)
 
     def close(self) -> None:
         """Take the bar away."""

@@ -57,10 +57,7 @@ def command(
     from mnistprep._files import refuse_existing
     from mnistprep.selection import select
 
-    if input_path and (dataset or mirrors):
-        raise click.UsageError("--input is a source, and so are --dataset and --mirror; give one")
-    if source_format and not input_path:
-        raise click.UsageError("--from says what --input is, and there is no --input")
+    _shared.check_source(dataset, input_path, source_format, mirrors)
     begun = perf_counter()
     console = _shared.Console(quiet=quiet, as_json=as_json)
     values = formats.parse_options(format, format_options)

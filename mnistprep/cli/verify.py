@@ -41,10 +41,7 @@ from mnistprep.cli import _shared
     help="Share of the test split that must come out right.  [default: 0.98, or the dataset's own]",
 )  # fmt: skip
 @click.option("--recipe", default="fast", show_default=True, help="What to train.")
-@click.option(
-    "--device", default="auto", show_default=True, help="Where to train.",
-    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
-)  # fmt: skip
+@_shared.device
 @click.option("--seed", type=_shared.SEED, default=0, help="Starts the training, and synth.")
 @_shared.workers
 @_shared.output

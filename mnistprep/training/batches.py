@@ -108,7 +108,12 @@ def seeded(seed: int) -> torch.Generator:
 def images_tensor(split: Split, device: torch.device | str = "cpu") -> torch.Tensor:
     """The pictures as a new uint8 tensor (N, C, H, W) on the device, copied chunk by chunk."""
     channels, height, width = planes(split.shape)
-    images = torch.empty((len(split), channels, height, width), dtype=torch.uint8, device=device)
+    try:
+        images = torch.empty(
+            (len(split), channels, height, width), dtype=torch.uint8, device=device
+        )
+    except RuntimeError as error:  # PyTorch's word for it
+        raise MemoryError(str(error)) from None
     at = 0
     for pictures, _ in split.chunks():
         part = torch.tensor(pictures).view(-1, height, width, channels)
