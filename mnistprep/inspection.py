@@ -11,6 +11,7 @@ import numpy as np
 from mnistprep import _png, catalog, convert
 from mnistprep._files import atomic_path, refuse_existing
 from mnistprep._progress import Progress, quiet
+from mnistprep._text import printable
 from mnistprep.dataset import Dataset, Digest, idx_hashes
 from mnistprep.errors import UsageError
 from mnistprep.report.sheets import by_class
@@ -46,10 +47,10 @@ class Inspection:
     def __str__(self) -> str:
         size = " x ".join(map(str, self.shape))
         lines = [
-            f"path     {_printable(self.path)}",
+            f"path     {printable(self.path)}",
             f"format   {self.format}",
             f"picture  {size}, uint8",
-            f"classes  {len(self.classes)}: {_printable(', '.join(self.classes[:60]))}",
+            f"classes  {len(self.classes)}: {printable(', '.join(self.classes[:60]))}",
         ]
         for name, counts in self.counts.items():
             lines.append(f"{name:8} {sum(counts):,} examples")
@@ -112,7 +113,3 @@ def match(dataset: Dataset, split: str, digest: Digest) -> catalog.Match | None:
     return catalog.identify(
         digest, lambda: idx_hashes(dataset.parts(split), len(dataset.classes), "md5")
     )
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
