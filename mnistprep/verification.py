@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mnistprep import catalog, convert, formats, sources
 from mnistprep._differences import differences
@@ -17,6 +17,9 @@ from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Dataset, Digest
 from mnistprep.errors import FetchError, MnistprepError, UnsupportedError, UsageError
 from mnistprep.inspection import match
+
+if TYPE_CHECKING:
+    from mnistprep.training import Trained
 
 ACCURACY = 0.98  # what the fast recipe must reach on the test split, unless the catalog says other
 ORIGINAL, OTHER, WRONG, NONE = "original", "another", "wrong", "-"
@@ -30,7 +33,7 @@ class Check:
     in their order match), "another" (the order-free digests do), "wrong", or "-" when nothing could
     be compared. accuracy: share of the test split that the recipe got right, None without training.
     seconds: for all of it. problems: what is wrong and where; none when all is right. refused: why
-    the format cannot hold the dataset.
+    the format cannot hold the dataset. trained: the model behind the accuracy.
     """
 
     format: str
@@ -42,6 +45,7 @@ class Check:
     seconds: float
     problems: tuple[str, ...] = ()
     refused: str | None = None
+    trained: Trained | None = field(default=None, compare=False, repr=False)
 
     @property
     def right(self) -> bool:
@@ -72,7 +76,11 @@ class VerifyReport:
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain dicts, lists, strings and numbers."""
-        checks = [{**asdict(check), "right": check.right} for check in self.checks]
+        checks = []
+        for check in self.checks:
+            document = asdict(replace(check, trained=None))
+            del document["trained"]
+            checks.append({**document, "right": check.right})
         return {"dataset": self.dataset, "right": self.right, "checks": checks}
 
     def __str__(self) -> str:
@@ -299,7 +307,7 @@ def _check(
     begun: float | None = None,
 ) -> Check:
     begun = perf_counter() if begun is None else begun
-    name, order, digests, accuracy = format or NONE, NONE, {}, None
+    name, order, digests, accuracy, trained = format or NONE, NONE, {}, None, None
     problems: list[str] = []
     try:
         heard = _Heard(progress)
@@ -312,13 +320,15 @@ def _check(
         else:
             heard.pass_on()
         if not problems and demands.train:
-            accuracy, problems = _train(found, truth, demands, progress)
+            trained, accuracy, problems = _train(found, digests, truth, demands, progress)
     except UsageError:
         raise
     except MnistprepError as error:
         order, problems = WRONG, [str(error)]
     seconds = perf_counter() - begun
-    return Check(name, shown, truth.title, order, digests, accuracy, seconds, tuple(problems))
+    return Check(
+        name, shown, truth.title, order, digests, accuracy, seconds, tuple(problems), None, trained
+    )
 
 
 def _compare(
@@ -348,7 +358,7 @@ def _compare(
                 problems[-1] += "; --mirror says where to get what it should be, to find the place"
             if true is not None and true.parts(split):
                 problems += differences(
-                    found, true, split, partial(formats.get(format).place, where)
+                    found, true, split, partial(formats.get(format).places, where)
                 )
     if problems:
         return WRONG, problems
@@ -356,21 +366,27 @@ def _compare(
 
 
 def _train(
-    found: Dataset, truth: _Truth, demands: _Demands, progress: Progress
-) -> tuple[float | None, list[str]]:
+    found: Dataset,
+    digests: dict[str, Digest],
+    truth: _Truth,
+    demands: _Demands,
+    progress: Progress,
+) -> tuple[Trained | None, float | None, list[str]]:
     if not all(sum(map(len, found.parts(name))) for name in ("train", "test")):
         progress.note("no training: it needs a train and a test split")
-        return None, []
+        return None, None, []
     from mnistprep.training import trainer
 
     trained = trainer.fit(
         found.whole("train"),
-        classes=len(found.classes),
+        classes=found.classes,
         recipe=demands.recipe,
         seed=demands.seed,
         device=demands.device,
         progress=progress,
     )
+    sizes = {name: len(split) for name, split in found.splits.items()}
+    trained = replace(trained, dataset=truth.title, examples=sizes, digests=digests)
     accuracy = trainer.accuracy(trained, found.whole("test"))
     least = truth.accuracy if demands.accuracy is None else demands.accuracy
     if accuracy < least:
@@ -378,5 +394,5 @@ def _train(
             f"{demands.recipe} reached {accuracy:.4f} on test, {least} was expected "
             "(--min-accuracy asks for another share, --no-train for none)"
         )
-        return accuracy, [reached]
-    return accuracy, []
+        return trained, accuracy, [reached]
+    return trained, accuracy, []
