@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from mnistprep.dataset import Dataset, Digest, Split
     from mnistprep.download import fetch
     from mnistprep.errors import MnistprepError
+    from mnistprep.evaluation import Evaluation, evaluate
     from mnistprep.inspection import Inspection, inspect
+    from mnistprep.prediction import Prediction, predict
+    from mnistprep.report.writing import write_report
     from mnistprep.selection import Selection, select
     from mnistprep.sources import load
+    from mnistprep.training.runs import train
     from mnistprep.verification import VerifyReport, verify
 
 __version__ = "0.1.0"
@@ -30,36 +34,48 @@ __version__ = "0.1.0"
 __all__ = [
     "Dataset",
     "Digest",
+    "Evaluation",
     "Inspection",
     "MnistprepError",
+    "Prediction",
     "Selection",
     "Split",
     "VerifyReport",
     "__version__",
+    "evaluate",
     "fetch",
     "inspect",
     "load",
+    "predict",
     "read",
     "select",
+    "train",
     "verify",
     "write",
+    "write_report",
 ]
 
 _HOMES = {
     "Dataset": "dataset",
     "Digest": "dataset",
+    "Evaluation": "evaluation",
     "Inspection": "inspection",
     "MnistprepError": "errors",
+    "Prediction": "prediction",
     "Selection": "selection",
     "Split": "dataset",
     "VerifyReport": "verification",
+    "evaluate": "evaluation",
     "fetch": "download",
     "inspect": "inspection",
     "load": "sources",
+    "predict": "prediction",
     "read": "convert",
     "select": "selection",
+    "train": "training.runs",
     "verify": "verification",
     "write": "convert",
+    "write_report": "report.writing",
 }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shlex
 import subprocess
+import sys
 from dataclasses import dataclass, field
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ MODULE = "python module"  # a file that other text talks about: imported, not ru
 START_UP = {"bash", "zsh", "fish"}  # a line for the start-up file of that shell
 SHOWN = {"text"}  # something to look at: no commands in it
 SET_UP = ("<!-- export -->", "<!-- tests -->")  # stand before README's two blocks for a new machine
-THEIRS = re.compile(r"^from torchvision", re.MULTILINE)  # may be missing beside a CPU PyTorch
 FENCE = re.compile(r"(?:^(<!-- .* -->)\n)?^```(.*)\n((?:.*\n)*?)^```$", re.MULTILINE)
 
 
@@ -73,8 +73,6 @@ class Reader:
     def follow(self, block: Block) -> None:
         """Do what a block says; fails when it does not end as the page says."""
         if block.language == "python":
-            if THEIRS.search(block.text) and not importlib.util.find_spec("torchvision"):
-                return
             exec(compile(block.text, "<page>", "exec"), self.names)
         elif block.language == "sh":
             for line in block.text.replace("\\\n", "").splitlines():
@@ -109,11 +107,20 @@ class Reader:
         while re.match(r"[A-Z_]+=", words[0]):
             name, _, environment[name] = words.pop(0).partition("=")
         if words[0] != "mnistprep":
-            ran = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+            ran = subprocess.run(
+                ["bash", "-c", line],
+                env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
             self.code = ran.returncode
             return ran.stdout + ran.stderr
         target = words.pop() if ">" in words else None
-        arguments = [os.path.expanduser(word) for word in words[1:] if word != ">"]
+        arguments = [
+            path
+            for word in map(os.path.expanduser, words[1:])
+            if word != ">"
+            for path in (sorted(glob(word)) or [word])
+        ]
         result = CliRunner().invoke(cli.main, arguments, prog_name="mnistprep", env=environment)
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception

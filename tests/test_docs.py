@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
+from math import prod
 from pathlib import Path
 
 import click
@@ -28,7 +29,6 @@ from pages import (
     SET_UP,
     SHOWN,
     START_UP,
-    THEIRS,
     Reader,
     blocks,
     named,
@@ -40,11 +40,14 @@ from mnistprep import catalog, cli, errors, formats, loaders, training
 from mnistprep._published import Content, IdxFile
 from mnistprep.dataset import Dataset, Split
 from mnistprep.errors import UnsupportedError
+from mnistprep.training import recipes
 
 COMMANDS: dict[str, click.Command] = {
     name: import_module(f"mnistprep.cli.{name}").command for name in cli.COMMANDS
 }
 
+
+RECIPES_PAGE = DOCS / "reference" / "recipes.md"
 
 # The examples run on a catalog whose MNIST is a few hundred drawn digits, and which a folder of
 # ~/Downloads has: everything else is the real thing, and no test needs the network.
@@ -125,8 +128,6 @@ def test_only_known_blocks_are_not_run() -> None:
                 assert not re.search(r"^(\$ )?mnistprep ", block.text, re.MULTILINE), block.text
     shown = skipped.pop("text")
     assert shown == 2
-    theirs = [b for page in PAGES for b in blocks(page) if THEIRS.search(b.text)]
-    assert len(theirs) == 2
     assert skipped == {**dict.fromkeys((*SET_UP, *START_UP, MODULE), 1)}
 
 
@@ -268,9 +269,8 @@ def test_every_format_is_documented() -> None:
         assert set(formats.get(name).SUFFIXES) <= named(text), name
 
 
-def table() -> dict[str, dict[str, str]]:
-    """The table of properties: for each format, the text of each column."""
-    text = sections(DOCS / "reference" / "formats.md", 2)["Properties"]
+def table(text: str) -> dict[str, dict[str, str]]:
+    """The table in a text: by the first cell of each row, the text of each further column."""
     rows = [
         [cell.strip().replace("`", "") for cell in line.strip("| ").split(" | ")]
         for line in text.splitlines()
@@ -282,7 +282,7 @@ def table() -> dict[str, dict[str, str]]:
 @pytest.mark.parametrize("name", formats.FORMATS)
 def test_the_table_of_properties_is_true(name: str, tmp_path: Path) -> None:
     """What the table says of a format is what writing and reading show."""
-    told = table()[name]
+    told = table(sections(DOCS / "reference" / "formats.md", 2)["Properties"])[name]
     random = np.random.default_rng(3)
 
     def some(*shape: int) -> Dataset:
@@ -313,6 +313,75 @@ def test_the_table_of_properties_is_true(name: str, tmp_path: Path) -> None:
     assert told["channels"] == allowed[holds(2), holds(3)]
     assert told["options"] == (", ".join(formats.options(name)) or "none")
     assert told["lossless"] == "yes"
+
+
+def test_every_recipe_is_documented() -> None:
+    """Each recipe has a section, in the order of the table, and a row with what was measured."""
+    texts = sections(RECIPES_PAGE, 2)
+    assert [title for title in texts if title in training.RECIPES] == list(training.RECIPES)
+    measured = table(texts["Measured"])
+    assert list(measured) == list(training.RECIPES)
+    for name, row in training.RECIPES.items():
+        for seed, share in enumerate(row.measured):
+            assert measured[name][f"Seed {seed}"] == f"{share:.2%}"
+
+
+def section_of_recipe(name: str) -> tuple[str, dict[str, str]]:
+    """The section of a recipe, and the values in its table."""
+    text = sections(RECIPES_PAGE, 2)[name]
+    return text, {key: columns["Value"] for key, columns in table(text).items()}
+
+
+@pytest.mark.parametrize("name", training.RECIPES)
+def test_what_is_said_of_a_recipe_is_true(name: str) -> None:
+    """The section of a recipe has the values of its row, and counts the weights of its model."""
+    row = training.RECIPES[name]
+    text, told = section_of_recipe(name)
+    used = training.trainer.library(row)
+    shapes = used.shapes(used.blank(row, (28, 28), 10)).values()
+    settings = ", ".join(f"{key}={value}" for key, value in row.settings.items())
+    begins = {
+        "form": row.form,
+        "library": row.library,
+        "model": row.model,
+        "parameters": f"{sum(map(prod, shapes)):,}",
+        "optimiser": f"{row.optimiser}({settings})" if settings else row.optimiser,
+        "rate": f"{row.rate:g}",
+        "batch": str(row.batch),
+        "epochs": str(row.epochs),
+        "threads": str(row.threads or "as"),
+        "published": "-" if row.published is None else f"{row.published:.2%}",
+    }
+    for key, value in begins.items():
+        assert re.fullmatch(rf"{re.escape(value)}(\W.*)?", told[key]), f"{key}: {told[key]}"
+    assert set(told) == {*begins, "scaling", "prints"}
+    assert bool(row.smoothing) == (f"smoothing {row.smoothing}" in told["optimiser"])
+    assert (row.schedule is recipes.constant) == (row.schedule.__name__ not in told["rate"])
+    assert bool(row.least_steps) == (f"until there are {row.least_steps} steps" in told["epochs"])
+    assert row.mixed == ("mixed precision" in text)
+    assert row.held_out == ("last sixth" in text.replace("\n", " "))
+
+
+@pytest.mark.parametrize("name", training.RECIPES)
+def test_scaling_and_lines_of_a_recipe_are_as_documented(name: str) -> None:
+    """The formula gives what the model is given, and the lines come when the page says."""
+    row = training.RECIPES[name]
+    _, told = section_of_recipe(name)
+    if row.scaling is None:
+        assert told["scaling"].startswith("(pixel / 255 - mean) / deviation, both measured")
+    else:
+        mean, deviation = row.scaling
+        for pixel in (0, 100, 255):
+            said = eval(told["scaling"], {"pixel": pixel})
+            assert said == pytest.approx((pixel / 255 - mean) / deviation)
+    if row.cadence is None:
+        assert told["prints"].startswith("nothing between epochs")
+    else:
+        assert f"every {row.cadence.every} batches" in told["prints"]
+        first = "of batch 1 of each epoch" in told["prints"]
+        assert row.cadence.first == (1 if first else row.cadence.every)
+        assert row.cadence.mean == ("mean loss" in told["prints"])
+        assert row.cadence.accuracy == ("accuracy on test" in told["prints"])
 
 
 def test_every_dataset_is_documented() -> None:

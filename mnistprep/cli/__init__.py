@@ -15,7 +15,11 @@ from mnistprep import __version__
 from mnistprep.errors import MnistprepError, UsageError, describe
 
 JSON = "mnistprep.json"  # in a context's meta: whether a failure is to be a JSON document too
-COMMANDS = ("fetch", "export", "convert", "inspect", "verify", "formats", "datasets")
+COMMANDS = (
+    "fetch", "export", "convert", "inspect", "verify",
+    "train", "evaluate", "predict", "report",
+    "formats", "datasets", "recipes",
+)  # fmt: skip
 
 
 class Failure(click.ClickException):
