@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,11 @@ from mnistprep import Dataset, Split
 # torchvision registers operators for a CUDA build of PyTorch when it is imported; beside a CPU
 # build that fails, and the datasets and transforms that the tests read with do not need them.
 sys.modules.setdefault("torchvision._meta_registrations", ModuleType("_meta_registrations"))
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and with them the commands
+# that they start and interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
