@@ -57,8 +57,8 @@ class _Strokes(NamedTuple):
 def find(grey: Images) -> Mask | None:
     """The strokes of the digit in a uint8 picture (H, W), cropped to them; None if there are none.
 
-    The digit has about its shape in the picture, at any scale. Strokes thinner or thicker than
-    those of MNIST are thickened or thinned to the limit, so that they can be scaled down.
+    They are about _LONGEST high or wide. Strokes thinner or thicker than MNIST's are thickened or
+    thinned to the limit: what is left of thin ones in a box of 20x20 would be too faint to read.
     """
     values = grey.astype(np.float32)
     paper = _paper(grey)
@@ -77,6 +77,7 @@ def find(grey: Images) -> Mask | None:
 
 
 def _strokes(rise: Floats) -> _Strokes | None:
+    """What is ink where the rise is high; None if that is too little."""
     level = _level(rise)
     if level is None:
         return None

@@ -136,20 +136,26 @@ def _plain(picture: Image.Image) -> Image.Image:
     """The picture upright, in mode L, RGB, or RGBA where it is not opaque."""
     if 0 in picture.size:
         raise ValueError("it has no pixels")
-    picture = ImageOps.exif_transpose(picture)
+    picture = _upright(picture)
+    if picture.mode.startswith(("I", "F")):
+        return Image.fromarray(_eight_bit(np.asarray(picture), picture.mode))
     if picture.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in picture.info:
         if picture.mode in ("RGBa", "La"):
             picture = picture.convert(picture.mode.upper())
         picture = picture.convert("RGBA")
         opaque = picture.getchannel("A").getextrema() == (255, 255)
         return picture.convert("RGB") if opaque else picture
-    if picture.mode == "1":
-        return picture.convert("L")
     if picture.mode == "LAB":
-        return picture.getchannel(0)
-    if picture.mode.startswith(("I", "F")):
-        return Image.fromarray(_eight_bit(np.asarray(picture), picture.mode))
-    return picture if picture.mode == "L" else picture.convert("RGB")
+        return picture.getchannel("L")
+    return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # anything, where EXIF is damaged; the picture may not be
+        picture.load()
+        return picture
 
 
 def _eight_bit(values: npt.NDArray[np.generic], mode: str) -> Images:
@@ -235,7 +241,7 @@ def _corner(digit: Images, shape: tuple[int, int]) -> tuple[int, int]:
     corner = []
     for axis in (0, 1):
         middles = 2 * np.arange(mass.shape[axis]) + 1  # of the pixels, twice from the edge
-        centre = int((mass.sum(1 - axis) * middles).sum() // (2 * mass.sum()))
+        centre = int((mass.sum(1 - axis) * middles).sum()) // (2 * max(int(mass.sum()), 1))
         last = shape[axis] - mass.shape[axis]
         corner.append(min(max(shape[axis] // 2 - centre, 0), last))
     return corner[0], corner[1]

@@ -481,6 +481,7 @@ def test_mlp2_takes_the_last_sixth_for_validation_where_there_is_none() -> None:
         (("--input", "missing"), 2, "missing"),
         (("--validation", "200"), 2, "the training split is empty"),
         (("--output", "taken"), 1, "taken exists already"),
+        (("--output", ""), 1, "exists already"),
         (("--output", "taken/model.pt"), 1, "not a folder"),
         (("--epochs", "0"), 2, "epochs"),
     ],

@@ -6,6 +6,7 @@ import errno
 import json
 import signal
 import threading
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -53,6 +54,8 @@ class Commands(click.Group):
                 return super().invoke(ctx)
         except MnistprepError as error:
             failure = (WrongUsage if isinstance(error, UsageError) else Failure)(str(error))
+        except Failure as error:
+            failure = error
         except KeyboardInterrupt:
             failure = Failure("interrupted; nothing partial is left behind")
         except OSError as error:
@@ -62,7 +65,8 @@ class Commands(click.Group):
         except MemoryError:
             failure = Failure("out of memory; choose fewer examples with --limit")
         if ctx.meta.get(JSON):
-            click.echo(json.dumps({"error": failure.message, "exit_code": failure.exit_code}))
+            with suppress(OSError):  # standard output may be what has failed
+                click.echo(json.dumps({"error": failure.message, "exit_code": failure.exit_code}))
         raise failure
 
 

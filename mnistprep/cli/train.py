@@ -103,12 +103,13 @@ def command(
             f"{recipe} is watched on a validation split; --validation 0 has none"
         )
     mine = [input_path] if input_path else download.local_sources(mirrors)
-    for path in (target, runs.state_path(target)):
-        refuse_existing(path, overwrite=overwrite or path != target, sources=mine)
+    refuse_existing(target, overwrite=overwrite, sources=mine)
+    refuse_existing(runs.state_path(target), overwrite=True, sources=mine)
     if input_path:
         data = convert.read(input_path, source_format, workers=workers, progress=console)
         # `evaluate` must not take a path for the dataset of that name.
-        name = f"./{input_path}" if str(input_path) in DATASETS else str(input_path)
+        is_name = str(input_path).partition(":")[0] in DATASETS
+        name = f"./{input_path}" if is_name else str(input_path)
     else:
         name = dataset or "mnist"  # with the size of synth, so that it can be had again
         data = sources.load(name, mirrors=mirrors, workers=workers, progress=console)
