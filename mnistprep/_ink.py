@@ -25,6 +25,7 @@ WORKING = 256, 1024  # least and most pixels of the longest side
 
 _SAME = 2  # levels of 255 that a drawing's ground strays, after JPEG
 _FAINT = 0.02  # what differs less from the ground, as a share of all it could, is no ink
+_CLEAR = 5  # times the noise that ink rises on average; the highest of the noise does by 3 to 4
 _DIM = 32  # levels of 255 between ground and possible ink, at least: what is less is no light
 _SMALL = 96  # longest side at which the ground is found, so that pen and noise hardly count
 _CLUES = 48  # longest side at which it is found out whether the ink is light or dark
@@ -34,7 +35,7 @@ _SPECK = 0.15  # share of the largest part's size below which a part is not of t
 _NEAR = 0.3  # ... and share of it beyond which it is too far away
 _RIM = 0.05  # share of the picture's longest side within which a frame goes round
 _DIGIT = 0.06  # share of it that a digit takes up beside things at the border ...
-_LEAST = 1 / 64  # ... and without any
+_LEAST = 1 / 50  # ... and without any
 _LONGEST = 200  # pixels of a digit's longest side at which its strokes are thickened
 _THIN, _THICK = 2.0, 4.0  # width of the strokes of a digit 20 high or wide, as MNIST has them
 _FAR = 24  # pixels; farther distances are not told apart
@@ -173,7 +174,7 @@ def _level(rise: Floats) -> float | None:
     while ink.size and level > before:
         level, before = max(level, float(ink.mean()) / 2), level
         ink = ink[ink > level]
-    return level if ink.size else None
+    return level if ink.size and float(ink.mean()) > _CLEAR * noise else None
 
 
 def _softened(values: Floats) -> Floats:
