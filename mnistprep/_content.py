@@ -11,8 +11,9 @@ from math import prod
 from pathlib import Path
 
 from mnistprep import catalog
-from mnistprep._files import GZIP_MAGIC, Inflater, atomic_path, head, inflated_head
+from mnistprep._files import atomic_path, head
 from mnistprep._published import Content, IdxFile
+from mnistprep._streams import GZIP_MAGIC, Inflater, inflated_head
 from mnistprep.errors import FormatError, describe
 
 _BLOCK = 1 << 20

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and bytes that are inflated no further than asked."""
+"""Files that are there whole or not at all, and what becomes of them on failure."""
 
 from __future__ import annotations
 
@@ -6,25 +6,17 @@ import os
 import shutil
 import sys
 import tempfile
-import zlib
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
-from mnistprep._workers import default_workers
-from mnistprep.errors import FormatError, MissingPath, MnistprepError, TargetError, describe
+from mnistprep.errors import MissingPath, MnistprepError, TargetError, describe
 
 if sys.platform != "win32":
     import fcntl
 
-GZIP_MAGIC = b"\x1f\x8b"
 _PREFIX, _SUFFIX = ".mnistprep-", ".partial"
 _NEW, _OLD = "new", "old"  # folders in a staging folder: what is written, what it replaces
-_BLOCK = 1 << 20
-_FIRST_STEP = 1 << 10
-_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no name, no time, no system
 
 
 @contextmanager
@@ -174,165 +166,3 @@ def head(path: Path, size: int) -> bytes:
         return b""
     with path.open("rb") as file:
         return file.read(size)
-
-
-def inflated_head(path: Path, size: int) -> bytes:
-    """The first `size` bytes of a file, after inflation if they are gzip by their magic."""
-    start = head(path, max(size, 1024))
-    if not start.startswith(GZIP_MAGIC):
-        return start[:size]
-    with suppress(zlib.error):
-        return zlib.decompressobj(31).decompress(start, size)
-    return b""
-
-
-class Inflater:
-    """A readable stream of a file's bytes, inflated when the file starts with gzip's magic.
-
-    Short gzip data, bad checksums and garbage after the end raise FormatError with the file's name;
-    nothing beyond what is read is ever inflated.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.size = path.stat().st_size
-        self._file: BinaryIO = path.open("rb")
-        self._gzip = self._file.read(2) == GZIP_MAGIC
-        self._file.seek(0)
-        self._engine = zlib.decompressobj(31)
-        self._packed, self._at, self._step = b"", 0, _FIRST_STEP
-        self._ready = b""
-
-    def __enter__(self) -> Inflater:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._file.close()
-
-    @property
-    def limit(self) -> int:
-        """The most bytes this file can hold: deflate reaches 1032 to 1 and no more."""
-        return self.size * 1032 if self._gzip else self.size
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:
-        """Fill `buffer` as far as the stream goes; returns the number of bytes."""
-        view = memoryview(buffer).cast("B")
-        if not self._gzip:
-            return _fill(self._file, view)
-        done = 0
-        while done < len(view):
-            if not self._ready and not self._inflate(len(view) - done):
-                break
-            part = self._ready[: len(view) - done]
-            view[done : done + len(part)] = part
-            self._ready = self._ready[len(part) :]
-            done += len(part)
-        return done
-
-    def read(self, size: int) -> bytes | bytearray:
-        """At most `size` bytes; fewer only at the end of the stream."""
-        if size > self.limit:
-            raise FormatError(f"{self.path}: promises {size:,} bytes, more than it can hold")
-        buffer = bytearray(size)
-        got = self.readinto(buffer)
-        if got < size:
-            del buffer[got:]
-        return bytes(buffer) if size <= _BLOCK else buffer
-
-    def readline(self) -> bytes:
-        """The bytes up to and with the next newline, or to the end."""
-        if not self._gzip:
-            return self._file.readline()
-        line = bytearray()
-        while self._ready or self._inflate(4096):
-            end = self._ready.find(b"\n") + 1 or len(self._ready)
-            line += self._ready[:end]
-            self._ready = self._ready[end:]
-            if line.endswith(b"\n"):
-                break
-        return bytes(line)
-
-    def _inflate(self, wanted: int) -> bool:
-        """Make at least one byte ready, at most `wanted`; False at the end of the stream."""
-        while not self._ready:
-            if self._engine.eof and not self._next_member():
-                return False
-            data = self._engine.unconsumed_tail or self._feed()
-            try:
-                self._ready = self._engine.decompress(data, min(wanted, _BLOCK))
-            except zlib.error as error:
-                raise FormatError(f"{self.path}: damaged gzip data ({error})") from None
-            if not data and not self._ready and not self._engine.eof:
-                raise FormatError(
-                    f"{self.path}: the gzip data end early, after {self.size:,} bytes; "
-                    "the file is truncated: get it again"
-                )
-        return True
-
-    def _feed(self) -> bytes:
-        """The next compressed bytes; more each time, as the rest behind a member is copied."""
-        if self._at >= len(self._packed):
-            self._packed, self._at = self._file.read(_BLOCK), 0
-        piece = self._packed[self._at : self._at + self._step]
-        self._at += len(piece)
-        self._step = min(2 * self._step, _BLOCK)
-        return piece
-
-    def _next_member(self) -> bool:
-        """Go on behind the end of a gzip member; False when nothing but zero padding follows."""
-        self._at -= len(self._engine.unused_data)
-        self._step = _FIRST_STEP
-        while data := self._feed():
-            if data.strip(b"\0"):  # tape and tar pad with zeros
-                self._at -= len(data)
-                self._engine = zlib.decompressobj(31)
-                return True
-        return False
-
-
-def _fill(file: BinaryIO, view: memoryview) -> int:
-    done = 0
-    while done < len(view):
-        got = file.readinto(view[done:])  # type: ignore[attr-defined]
-        if not got:
-            break
-        done += got
-    return done
-
-
-def write_gzip(path: Path, chunks: Iterable[bytes | memoryview], *, level: int) -> None:
-    """Write `chunks` as one gzip member with no time and no name in it.
-
-    Blocks of a fixed size are deflated side by side in threads (zlib lets go of the interpreter),
-    so the bytes depend on content and level alone.
-    """
-    checksum, size = 0, 0
-    with path.open("xb") as file, ThreadPoolExecutor(default_workers()) as pool:
-        file.write(_GZIP_HEADER)
-        waiting = []
-        for block in _blocks(chunks):
-            checksum, size = zlib.crc32(block, checksum), size + len(block)
-            waiting.append(pool.submit(_deflate, block, level))
-            if len(waiting) > 2 * default_workers():
-                file.write(waiting.pop(0).result())
-        for future in waiting:
-            file.write(future.result())
-        file.write(zlib.compressobj(level, zlib.DEFLATED, -15).flush())
-        file.write(checksum.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little"))
-
-
-def _deflate(block: bytes, level: int) -> bytes:
-    engine = zlib.compressobj(level, zlib.DEFLATED, -15, 9)
-    return engine.compress(block) + engine.flush(zlib.Z_SYNC_FLUSH)
-
-
-def _blocks(chunks: Iterable[bytes | memoryview]) -> Iterator[bytes]:
-    pending = bytearray()
-    for chunk in chunks:
-        pending += chunk
-        whole = len(pending) - len(pending) % _BLOCK
-        for start in range(0, whole, _BLOCK):
-            yield bytes(pending[start : start + _BLOCK])
-        del pending[:whole]
-    if pending:
-        yield bytes(pending)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+from types import MappingProxyType
 from typing import Any
+from weakref import finalize
 
-from mnistprep import formats
+from mnistprep import _archives, formats
 from mnistprep._files import atomic_path, existing, refuse_existing
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Dataset
@@ -18,19 +24,40 @@ from mnistprep.selection import Selection, select
 PathLike = str | os.PathLike[str]
 
 
+@dataclass(frozen=True)
+class Found:
+    """A dataset with where it came from.
+
+    format: the name of its format. path: where it was found: the path that was asked for, a folder
+    in it, or, for what an archive held, the archive's path and the member's behind it.
+    """
+
+    dataset: Dataset
+    format: str
+    path: Path
+    _at: Path
+
+    def places(self, split: str, indices: Sequence[int]) -> list[str]:
+        """Where the examples `indices` of a split are, for messages to a person."""
+        found = formats.get(self.format).places(self._at, split, indices)
+        return [place.replace(str(self._at), str(self.path)) for place in found]
+
+
 def read(
     path: PathLike,
     format: str | None = None,
     *,
     workers: int | None = None,
     progress: Progress = quiet,
+    **options: Any,
 ) -> Dataset:
     """The dataset at `path`, in the named format or in the one its content shows.
 
-    Pictures may be memory-mapped: the files must stay as they are while the dataset is used.
-    Raises MissingPath, DetectionError, FormatError.
+    A zip, a tar or a compressed file around any form is opened. `options` are those of the format's
+    `read`. Pictures may be memory-mapped: the files must stay as they are while the dataset is
+    used. Raises MissingPath, DetectionError, FormatError, UnknownName for an option.
     """
-    return locate(path, format, workers=workers, progress=progress)[0]
+    return locate(path, format, workers=workers, progress=progress, **options).dataset
 
 
 def locate(
@@ -39,19 +66,85 @@ def locate(
     *,
     workers: int | None = None,
     progress: Progress = quiet,
-) -> tuple[Dataset, str, Path]:
+    **options: Any,
+) -> Found:
     """What `read` gives, with the name of the format and the path that it was found at."""
     where = existing(Path(path))
     try:
-        name, where = formats.detect(where) if format is None else (format, where)
-        reader = formats.get(name).read
-        return reader(where, progress=progress, **_workers(reader, workers)), name, where
+        packed = _archives.is_archive(where)
+        if packed and not (formats.get(format).sniff(where) if format else formats.matches(where)):
+            return _in_archive(where, format, workers, progress, options)
+        return _found(where, format, workers, progress, options)
     except DataError as error:
         raise FormatError(f"{where}: {error}") from error
     except OSError as error:
         if isinstance(error, MnistprepError):
             raise
         raise FormatError(f"cannot read {where}: {describe(error)}") from error
+
+
+def _found(
+    where: Path,
+    format: str | None,
+    workers: int | None,
+    progress: Progress,
+    options: dict[str, Any],
+) -> Found:
+    name, where = formats.detect(where) if format is None else (format, where)
+    reader = formats.get(name).read
+    formats.check_installed(name)
+    formats.check_options(name, options, "read")
+    dataset = reader(where, progress=progress, **_workers(reader, workers), **options)
+    return Found(dataset, name, where, where)
+
+
+def _in_archive(
+    archive: Path,
+    format: str | None,
+    workers: int | None,
+    progress: Progress,
+    options: dict[str, Any],
+) -> Found:
+    folder = Path(mkdtemp(prefix="mnistprep-"))
+    remove = partial(rmtree, folder, ignore_errors=True)
+    top = folder / archive.name
+
+    def shown(text: object) -> str:
+        return str(text).replace(str(top), str(archive))
+
+    try:
+        _archives.unpack(archive, folder)
+        inside = top if format is None or formats.get(format).sniff(top) else _only(top)
+        found = _found(inside, format, workers, _Translated(progress, shown), options)
+    except BaseException as error:
+        remove()
+        if isinstance(error, (FormatError, DataError)):
+            raise type(error)(shown(error)) from None
+        raise
+    found = replace(found, path=Path(shown(found.path)))
+    finalize(found, remove)  # memory maps of removed files stay whole
+    return found
+
+
+def _only(folder: Path) -> Path:
+    """What a folder holds where that is one thing, and so on inwards; else the folder."""
+    while folder.is_dir() and len(inside := formats.visible(folder)) == 1:
+        folder = inside[0]
+    return folder
+
+
+class _Translated:
+    """A Progress whose texts name a file by another path than the reader sees."""
+
+    def __init__(self, progress: Progress, shown: Callable[[object], str]) -> None:
+        self._progress, self._shown = progress, shown
+        self.advance = progress.advance
+
+    def start(self, what: str, total: int | None, unit: str) -> None:
+        self._progress.start(self._shown(what), total, unit)
+
+    def note(self, message: str) -> None:
+        self._progress.note(self._shown(message))
 
 
 def write(
@@ -72,6 +165,7 @@ def write(
     target = Path(path)
     name = formats.of_target(target) if format is None else format
     writer = formats.get(name).write
+    formats.check_installed(name)
     formats.check_options(name, options)
     with atomic_path(target, overwrite=overwrite) as staging:
         writer(dataset, staging, progress=progress, **_workers(writer, workers), **options)
@@ -84,6 +178,7 @@ def convert(
     *,
     source_format: str | None = None,
     target_format: str | None = None,
+    reading: Mapping[str, Any] = MappingProxyType({}),
     selection: Selection | None = None,
     overwrite: bool = False,
     workers: int | None = None,
@@ -92,13 +187,16 @@ def convert(
 ) -> Dataset:
     """Read `source`, keep what `selection` says, write it to `target`; returns what was written.
 
-    Raises what `read`, `select` and `write` raise; a target that must stay is refused first.
+    `reading` are options of the source's format, `options` those of the target's. Raises what
+    `read`, `select` and `write` raise; a target that must stay is refused first.
     """
     end = Path(target)
     refuse_existing(end, overwrite=overwrite, sources=[Path(source)])
     name = formats.of_target(end) if target_format is None else target_format
+    formats.check_installed(name)
     formats.check_options(name, options)
-    dataset, _, where = locate(source, source_format, workers=workers, progress=progress)
+    found = locate(source, source_format, workers=workers, progress=progress, **reading)
+    dataset, where = found.dataset, found.path
     refuse_existing(end, overwrite=overwrite, sources=[where])
     if os.path.lexists(end) and where.resolve() in end.resolve().parents:
         raise TargetError(f"{target} is a part of the source {where}; it is not overwritten")

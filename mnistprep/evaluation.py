@@ -8,13 +8,12 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mnistprep import convert, formats
+from mnistprep import convert
 from mnistprep._progress import Progress, quiet
 from mnistprep._text import printable
 from mnistprep.dataset import Dataset, Split
@@ -216,8 +215,8 @@ def evaluate(
     if isinstance(data, Dataset):
         dataset = data
     else:
-        dataset, name, where = convert.locate(data, format, workers=workers, progress=progress)
-        places = partial(formats.get(name).places, where)
+        source = convert.locate(data, format, workers=workers, progress=progress)
+        dataset, places = source.dataset, source.places
     part = _part(trained, dataset, split)
     classes = _classes(trained, dataset, progress)
     confusion, found = _walk(trained, part, progress, f"evaluate {split}")

@@ -76,25 +76,27 @@ def inspect(
     overwrite: bool = False,
     workers: int | None = None,
     progress: Progress = quiet,
+    **options: Any,
 ) -> Inspection:
     """Read what is at `path` and say what it is; `preview` is a PNG file for a contact sheet.
 
-    Raises what mnistprep.read raises, UsageError for a preview that is not called .png, and
-    TargetError for one that cannot be written.
+    `options` are those of the format's `read`. Raises what mnistprep.read raises, UsageError for a
+    preview that is not called .png, and TargetError for one that cannot be written.
     """
     sheet = None if preview is None else Path(preview)
     if sheet is not None:
         if sheet.suffix.lower() != ".png":
             raise UsageError(f"{sheet}: the preview is a PNG; give a name that ends in .png")
         refuse_existing(sheet, overwrite=overwrite, sources=[Path(path)])
-    dataset, name, where = convert.locate(path, format, workers=workers, progress=progress)
+    found = convert.locate(path, format, workers=workers, progress=progress, **options)
+    dataset = found.dataset
     if sheet is not None:
         with atomic_path(sheet, overwrite=overwrite) as staging:
             staging.write_bytes(next(_png.encode(by_class(dataset)[np.newaxis])))
     count = len(dataset.classes)
     return Inspection(
-        path=str(where),
-        format=name,
+        path=str(found.path),
+        format=found.format,
         shape=dataset.shape,
         classes=dataset.classes,
         counts={

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,8 @@ class Check:
     in their order match), "another" (the order-free digests do), "wrong", or "-" when nothing could
     be compared. accuracy: share of the test split that the recipe got right, None without training.
     seconds: for all of it. problems: what is wrong and where; none when all is right. refused: why
-    the format cannot hold the dataset. trained: the model behind the accuracy.
+    the format cannot hold the dataset. missing: what to install before the format can be checked.
+    trained: the model behind the accuracy.
     """
 
     format: str
@@ -45,6 +46,7 @@ class Check:
     seconds: float
     problems: tuple[str, ...] = ()
     refused: str | None = None
+    missing: str | None = None
     trained: Trained | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -96,6 +98,7 @@ class VerifyReport:
         for name, check in zip(named, self.checks, strict=True):
             lines += [p if p.startswith(name) else f"{name}: {p}" for p in check.problems]
             lines += [f"{name}: cannot hold this dataset: {check.refused}"] if check.refused else []
+            lines += [f"{name}: not checked: {check.missing}"] if check.missing else []
         verdict = "everything is right" if self.right else "NOT everything is right"
         return "\n".join([*lines, f"{self.dataset}: {verdict}"])
 
@@ -111,6 +114,7 @@ class _Demands:
     device: str
     seed: int
     workers: int | None
+    reading: Mapping[str, Any]
 
 
 class _Truth:
@@ -230,6 +234,7 @@ def verify(
     seed: int = 0,
     workers: int | None = None,
     progress: Progress = quiet,
+    **options: Any,
 ) -> VerifyReport:
     """Prove that `paths` hold a dataset, or, without paths, that every format keeps it.
 
@@ -239,7 +244,9 @@ def verify(
     knows by its digest. `format` says what the paths are, where their content does not. `splits`
     are the ones that must be there, train and test by default. Then `recipe` is trained on what
     was read, and must reach `min_accuracy` on the test split (0.98, unless the catalog has another
-    figure for the dataset), with train=False not. `mirrors` are where the dataset is to be had.
+    figure for the dataset), with train=False not. `mirrors` are where the dataset is to be had,
+    `options` what the format of the paths takes for reading. A format whose library is not
+    installed is left out, and the report says so, unless it is one of `formats`.
 
     Nothing that is wrong with the data raises: it is in the report, with the place where the form
     lets it be found. Raises UsageError, UnknownName, MissingPath, and FetchError where a dataset is
@@ -260,7 +267,7 @@ def verify(
         drawn = seed if name == dataset else 0  # what the catalog recognised is synth of seed 0
         return sources.load(name, mirrors=mirrors, seed=drawn, workers=workers, progress=progress)
 
-    demands = _Demands(tuple(splits), train, min_accuracy, recipe, device, seed, workers)
+    demands = _Demands(tuple(splits), train, min_accuracy, recipe, device, seed, workers, options)
     if paths:
         truth = _Truth(dataset, source, load)
         checks = [_check(Path(path), format, truth, demands, str(path), progress) for path in paths]
@@ -278,11 +285,15 @@ def _verify_formats(
 ) -> VerifyReport:
     for name in names:
         formats.get(name)
+        formats.check_installed(name)
     whole = load(dataset) if source is None else source
     truth = _Truth(dataset if source is None else None, whole, load)
     checks = []
     for name in names or formats.FORMATS:
         begun = perf_counter()
+        if lacking := formats.missing(name):
+            checks.append(Check(name, None, truth.title, NONE, {}, None, 0.0, missing=lacking))
+            continue
         with staging_folder(Path(tempfile.gettempdir())) as folder:
             target = folder / formats.default_output(name, whole.name)
             try:
@@ -311,10 +322,13 @@ def _check(
     problems: list[str] = []
     try:
         heard = _Heard(progress)
-        found, name, where = convert.locate(path, format, workers=demands.workers, progress=heard)
+        source = convert.locate(
+            path, format, workers=demands.workers, progress=heard, **demands.reading
+        )
+        found, name = source.dataset, source.format
         digests = found.digests()
         truth = truth.settled(found, digests)
-        order, problems = _compare(found, digests, where, name, truth, demands.splits)
+        order, problems = _compare(source, digests, truth, demands.splits)
         if problems:
             problems += heard.notes
         else:
@@ -327,18 +341,22 @@ def _check(
         order, problems = WRONG, [str(error)]
     seconds = perf_counter() - begun
     return Check(
-        name, shown, truth.title, order, digests, accuracy, seconds, tuple(problems), None, trained
+        name,
+        shown,
+        truth.title,
+        order,
+        digests,
+        accuracy,
+        seconds,
+        tuple(problems),
+        trained=trained,
     )
 
 
 def _compare(
-    found: Dataset,
-    digests: dict[str, Digest],
-    where: Path,
-    format: str,
-    truth: _Truth,
-    splits: tuple[str, ...],
+    source: convert.Found, digests: dict[str, Digest], truth: _Truth, splits: tuple[str, ...]
 ) -> tuple[str, list[str]]:
+    found, where = source.dataset, source.path
     orders, problems = [], []
     for split in splits or truth.splits():
         if split not in digests:
@@ -357,9 +375,7 @@ def _compare(
             elif true is None:
                 problems[-1] += "; --mirror says where to get what it should be, to find the place"
             if true is not None and true.parts(split):
-                problems += differences(
-                    found, true, split, partial(formats.get(format).places, where)
-                )
+                problems += differences(found, true, split, source.places)
     if problems:
         return WRONG, problems
     return (OTHER if OTHER in orders else ORIGINAL), []

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mnistprep._files import Inflater, atomic_path, write_gzip
+from mnistprep._files import atomic_path
+from mnistprep._streams import Inflater, write_gzip
 from mnistprep.errors import FormatError, TargetError
 
 

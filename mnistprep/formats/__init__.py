@@ -1,8 +1,8 @@
 """The forms a dataset can have on disk: a module each, found by name or by content.
 
-A format module offers SUFFIXES, DEFAULT_OUTPUT, sniff, read, write and places, as Format describes
-them. It knows the core types, the errors and the file helpers; neither this table nor the command
-line.
+A format module offers SUFFIXES, DEFAULT_OUTPUT, NEEDS, sniff, read, write and places, as Format
+describes them. It knows the core types, the errors and the file helpers; neither this table nor
+the command line.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, cast, get_args, get_origin, get_type_
 
 from mnistprep._progress import Progress
 from mnistprep.dataset import Dataset
-from mnistprep.errors import DetectionError, UnknownName, UsageError
+from mnistprep.errors import DetectionError, MissingDependency, UnknownName, UsageError
 
 FORMATS: dict[str, str] = {
     "idx": "mnistprep.formats.idx",
@@ -29,6 +29,7 @@ FORMATS: dict[str, str] = {
 }
 
 _RESERVED = ("dataset", "path", "progress", "workers")  # arguments of `write` that are no options
+Verb = Literal["read", "write"]
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -39,13 +40,18 @@ class Format(Protocol):
     """File names that mean this format when something is to be written."""
     DEFAULT_OUTPUT: str
     """Where an export goes when nobody says; `{name}` is the dataset's."""
+    NEEDS: tuple[str, ...]
+    """Modules that reading and writing import and that mnistprep itself does not depend on."""
     __doc__: str
 
     def sniff(self, path: Path) -> bool:
         """Whether the content of `path` is of this format; quick, and never by name alone."""
 
     def read(self, path: Path, *, progress: Progress) -> Dataset:
-        """The dataset at `path`; raises FormatError for anything that is not right."""
+        """The dataset at `path`; raises FormatError for anything that is not right.
+
+        Its own options are keywords.
+        """
 
     def write(self, dataset: Dataset, path: Path, *, progress: Progress) -> None:
         """Write `dataset` to `path`, which does not exist; its own options are keywords."""
@@ -125,34 +131,48 @@ def summary(name: str) -> str:
     return get(name).__doc__.partition("\n")[0]
 
 
-def options(name: str) -> dict[str, inspect.Parameter]:
-    """The options that a format's `write` takes, with resolved types as annotations."""
-    write = get(name).write
-    hints = get_type_hints(write)
+def missing(name: str) -> str | None:
+    """What has to be installed before a format can be used; None when nothing is missing."""
+    from mnistprep import _extras
+
+    return next(filter(None, map(_extras.missing, get(name).NEEDS)), None)
+
+
+def check_installed(name: str) -> None:
+    """Raise MissingDependency for a format whose library is not installed."""
+    if lacking := missing(name):
+        raise MissingDependency(f"{name} {lacking}")
+
+
+def options(name: str, verb: Verb = "write") -> dict[str, inspect.Parameter]:
+    """The options that a format's `write` or `read` takes, with resolved types as annotations."""
+    function = getattr(get(name), verb)
+    hints = get_type_hints(function)
     return {
         key: parameter.replace(annotation=hints[key])
-        for key, parameter in inspect.signature(write).parameters.items()
+        for key, parameter in inspect.signature(function).parameters.items()
         if key not in _RESERVED
     }
 
 
-def check_options(name: str, given: Iterable[str]) -> None:
-    """Raise UsageError for option names that a format's `write` does not take."""
-    known = options(name)
+def check_options(name: str, given: Iterable[str], verb: Verb = "write") -> None:
+    """Raise UnknownName for option names that a format's `write` or `read` does not take."""
+    known = options(name, verb)
     for key in given:
         if key not in known:
-            raise UnknownName(f"option of {name}", key, known)
+            kind = f"option of {name}" if verb == "write" else f"option for reading {name}"
+            raise UnknownName(kind, key, known)
 
 
-def parse_options(name: str, pairs: Iterable[str]) -> dict[str, Any]:
-    """The keyword arguments for `write` that texts such as "header=none" give.
+def parse_options(name: str, pairs: Iterable[str], verb: Verb = "write") -> dict[str, Any]:
+    """The keyword arguments for `write` or `read` that texts such as "header=none" give.
 
     Raises UsageError, with the known options, for an unknown name or an ill-typed value.
     """
-    known, parsed = options(name), {}
+    known, parsed = options(name, verb), {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
-        check_options(name, [key])
+        check_options(name, [key], verb)
         try:
             if not equals:
                 raise ValueError

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistprep._arrays import Images, empty_images, map_bytes, release
-from mnistprep._files import GZIP_MAGIC, Inflater, head, inflated_head
 from mnistprep._progress import Progress
+from mnistprep._streams import Inflater, inflated_head, is_packed
 from mnistprep.dataset import CHUNK, Dataset, Split, idx_header, idx_label_type
 from mnistprep.errors import FormatError
 from mnistprep.formats import _sidecar
@@ -39,8 +39,8 @@ class Pair:
 
     @property
     def compressed(self) -> bool:
-        """Whether either file is gzip, by content."""
-        return any(head(path, 2) == GZIP_MAGIC for path in (self.images, self.labels))
+        """Whether either file is compressed, by content."""
+        return any(is_packed(path) for path in (self.images, self.labels))
 
 
 def find(path: Path) -> tuple[Path, dict[str, Pair]]:
@@ -75,9 +75,9 @@ def _pairs(folder: Path) -> dict[str, Pair]:
         role = None if path.name.startswith(".") else _role(path)
         if role:
             split = next((name for part, name in _NAMES if part in path.name.lower()), "train")
-            stem = re.sub(r"[.-]", "-", path.name.lower().removesuffix(".gz"))
+            stem = re.sub(r"[.-]", "-", re.sub(r"\.(gz|bz2|xz)$", "", path.name.lower()))
             same = found.setdefault((split, role), {})
-            if stem not in same or head(path, 2) != GZIP_MAGIC:
+            if stem not in same or not is_packed(path):
                 same[stem] = path
     pairs = {}
     for split in ("train", "valid", "test"):
@@ -134,7 +134,7 @@ def _images(path: Path) -> Images:
         if not 0 < math.prod(sizes[1:]) < _sidecar.PICTURE_LIMIT:
             raise FormatError(f"{path}: no pictures are {'x'.join(map(str, sizes[1:]))} pixels")
         start = 4 + 4 * len(sizes)
-        if head(path, 2) != GZIP_MAGIC:
+        if not is_packed(path):
             _check_size(path, start + int(np.prod(sizes, dtype=object)), path.stat().st_size)
             return map_bytes(path)[start:].reshape(sizes)
         _check_limit(stream, int(np.prod(sizes, dtype=object)))

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mnistprep._files import Inflater
+from mnistprep._streams import Inflater
 from mnistprep.errors import FormatError
 from mnistprep.formats._scale import to_bytes
 

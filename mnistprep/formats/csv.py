@@ -32,15 +32,16 @@ from mnistprep.dataset import SPLITS, Dataset, Split, default_classes, idx_label
 from mnistprep.errors import FormatError, UnsupportedError, UsageError
 from mnistprep.formats import _rows, _sidecar
 from mnistprep.formats._rows import Dialect
+from mnistprep.formats._splits import named_split
 
 SUFFIXES: tuple[str, ...] = (".csv",)
 DEFAULT_OUTPUT = "{name}_csv"
+NEEDS: tuple[str, ...] = ()
 Header = Literal["none", "rowcol", "pixel0", "pixel1"]
 
 _ROWS = 250  # rows a step, written
 _BLOCK = 64 << 10  # bytes a step, read: what is made of them stays in the processor's cache
 _SPAN = 16  # blocks a worker takes at once
-_NAMES = (("train", "train"), ("test", "test"), ("t10k", "test"), ("val", "valid"))
 _NUMBERS = re.compile(rb'[-+0-9.,eENnAa" ]+')  # what is no pixel among them is said on reading
 _LABEL = re.compile(r"label|class|target|digit|y", re.IGNORECASE)
 _MARK = b"\xef\xbb\xbf"  # the byte-order mark of UTF-8, as Excel writes it
@@ -104,13 +105,7 @@ def _files(path: Path) -> dict[str, Path]:
 
 
 def _split_name(file: Path) -> str:
-    return _named_split(file.name) or "train"
-
-
-def _named_split(name: str) -> str | None:
-    """The split that a word of the name begins with, if any: `latest` has no `test`."""
-    found = (s for part, s in _NAMES if re.search(rf"(?<![a-z]){part}", name.lower()))
-    return next(found, None)
+    return named_split(file.name) or "train"
 
 
 def _dialect(file: Path, data: Images, sidecar: _sidecar.Sidecar | None) -> Dialect:
@@ -262,7 +257,7 @@ def write(
     if len(dataset.shape) != 2:
         raise UnsupportedError("CSV holds grey pictures; these have channels")
     height, width = dataset.shape
-    if not re.fullmatch(r"[\w-]+", name) or _named_split(name):
+    if not re.fullmatch(r"[\w-]+", name) or named_split(name):
         raise UsageError(f"name={name!r}: letters, digits, - and _, and no name of a split")
     if path.suffix.lower() == ".csv":
         _check_single(dataset, header)

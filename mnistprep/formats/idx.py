@@ -25,6 +25,7 @@ from mnistprep.formats import _idx, _sidecar
 
 SUFFIXES: tuple[str, ...] = ()
 DEFAULT_OUTPUT = "{name}_idx"
+NEEDS: tuple[str, ...] = ()
 # torchvision looks for the files of each of its classes in a folder of the class's name.
 _FOLDERS = {"fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}
 

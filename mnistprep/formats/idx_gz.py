@@ -16,14 +16,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mnistprep._files import write_gzip
 from mnistprep._progress import Progress, quiet
+from mnistprep._streams import write_gzip
 from mnistprep.dataset import Dataset
 from mnistprep.errors import UsageError
 from mnistprep.formats import _idx, _sidecar
 
 SUFFIXES: tuple[str, ...] = ()
 DEFAULT_OUTPUT = "{name}_idx-gz"
+NEEDS: tuple[str, ...] = ()
 
 
 def sniff(path: Path) -> bool:

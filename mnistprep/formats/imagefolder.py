@@ -36,6 +36,7 @@ from mnistprep.formats import _sidecar, _tree
 
 SUFFIXES: tuple[str, ...] = ()
 DEFAULT_OUTPUT = "{name}_images"
+NEEDS: tuple[str, ...] = ()
 _STEP = 1000  # pictures
 _NOTED = 5  # changed pictures that a note is given for
 _TRIED = 1000  # names of equal pictures that are compared before a picture counts as changed

@@ -31,6 +31,7 @@ from mnistprep.formats import _named
 
 SUFFIXES: tuple[str, ...] = (".npz",)
 DEFAULT_OUTPUT = "{name}.npz"
+NEEDS: tuple[str, ...] = ()
 _STEP = 1 << 20
 
 

@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistprep._arrays import Images
-from mnistprep._files import Inflater, inflated_head, write_gzip
 from mnistprep._progress import Progress, quiet
+from mnistprep._streams import Inflater, inflated_head, write_gzip
 from mnistprep.dataset import Dataset, Split, default_classes, idx_label_type
 from mnistprep.errors import FormatError, UnsupportedError, UsageError
 from mnistprep.formats import _pickle, _sidecar
@@ -31,6 +31,7 @@ from mnistprep.formats import _pickle, _sidecar
 _BARE = (".pkl", ".pickle")  # endings that promise a pickle without gzip
 SUFFIXES: tuple[str, ...] = (".pkl.gz", *_BARE)
 DEFAULT_OUTPUT = "{name}.pkl.gz"
+NEEDS: tuple[str, ...] = ()
 _NAMES = ("train", "valid", "test")
 _LIMIT = 2**31 - 1  # bytes in a string of a Python 2 pickle
 

@@ -29,6 +29,7 @@ from mnistprep.formats import _named
 
 SUFFIXES: tuple[str, ...] = (".pt", ".pth")
 DEFAULT_OUTPUT = "{name}.pt"
+NEEDS: tuple[str, ...] = ()
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # before PyTorch 1.6: a pickled magic number
 
 

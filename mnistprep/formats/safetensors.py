@@ -28,6 +28,7 @@ from mnistprep.formats import _named
 
 SUFFIXES: tuple[str, ...] = (".safetensors",)
 DEFAULT_OUTPUT = "{name}.safetensors"
+NEEDS: tuple[str, ...] = ()
 _DTYPES = {
     "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",
     "U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8",

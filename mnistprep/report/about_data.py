@@ -6,12 +6,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
-from mnistprep import catalog, formats
+from mnistprep import catalog
 from mnistprep._progress import Progress
+from mnistprep.convert import Found
 from mnistprep.dataset import Dataset, Digest
 from mnistprep.inspection import match
 from mnistprep.report import census, charts, display, duplicates, sheets
@@ -28,12 +28,16 @@ _NAMES = 6  # labels of a picture that are named
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A dataset, and where it was read: path as given, format, and the path it was found at."""
+    """A dataset, and where it was read: path as given, and what was found there."""
 
     dataset: Dataset
     path: str | None = None
-    format: str | None = None
-    where: Path | None = None
+    found: Found | None = None
+
+    @property
+    def format(self) -> str | None:
+        """The format that it was read from, if from any."""
+        return self.found.format if self.found else None
 
     @cached_property
     def digests(self) -> dict[str, Digest]:
@@ -42,11 +46,10 @@ class Source:
 
     def places(self, split: str, indices: Sequence[int]) -> list[str]:
         """Where examples are: a path below that of the dataset, or split and index."""
-        if self.format is None or self.where is None:
+        if self.found is None:
             return [f"{split} {index}" for index in indices]
-        found = formats.get(self.format).places(self.where, split, indices)
-        root = f"{self.where}{os.sep}"
-        return [place.removeprefix(root) for place in found]
+        root = f"{self.found.path}{os.sep}"
+        return [place.removeprefix(root) for place in self.found.places(split, indices)]
 
 
 @dataclass(frozen=True)
@@ -204,8 +207,8 @@ def _facts(source: Source) -> tuple[tuple[str, str], ...]:
     facts = [("Name", text(dataset.name))]
     if source.path is not None:
         facts = [("Path", text(source.path, 200)), ("Format", str(source.format))]
-        if str(source.where) != source.path:
-            facts.insert(1, ("Found at", text(source.where, 200)))
+        if source.found and str(source.found.path) != source.path:
+            facts.insert(1, ("Found at", text(source.found.path, 200)))
     facts.append(("Picture", f"{_size(dataset)}, values 0 to 255"))
     facts += [
         (f"Split {name}", plural(len(split), "picture")) for name, split in dataset.splits.items()

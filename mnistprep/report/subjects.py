@@ -41,8 +41,8 @@ def data(
     progress: Progress = quiet,
 ) -> Source:
     """The dataset at a path; raises what mnistprep.read raises."""
-    dataset, name, where = convert.locate(path, format, workers=workers, progress=progress)
-    return Source(dataset, str(path), name, where)
+    found = convert.locate(path, format, workers=workers, progress=progress)
+    return Source(found.dataset, str(path), found)
 
 
 def verification(path: Path) -> VerifyReport:
@@ -76,4 +76,5 @@ def _check(content: dict[str, Any]) -> Check:
         seconds=float(content["seconds"]),
         problems=tuple(map(str, content["problems"])),
         refused=None if refused is None else str(refused),
+        missing=None if content.get("missing") is None else str(content["missing"]),
     )

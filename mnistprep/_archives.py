@@ -1,0 +1,165 @@
+"""Archives (zip, tar, or one compressed file) opened into a temporary folder, and not beyond it.
+
+Formats that read a kind of archive themselves do; this is for the files that people pack around any
+other form. Nothing is trusted: names that lead out, links, devices, two members of one name and
+more bytes than the limit are refused.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from mnistprep._files import head
+from mnistprep._streams import Inflater, inflated_head, is_packed
+from mnistprep._text import printable
+from mnistprep.errors import FormatError, MnistprepError
+
+LIMIT = 1 << 30  # bytes that an archive may hold in any case ...
+RATIO = 100  # ... and times its own size, where that is more
+_BLOCK = 1 << 20
+_JUNK = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini"}
+_PACKED = re.compile(r"\.(gz|gzip|bz2|xz)$", re.IGNORECASE)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is a zip, a tar or compressed, by its content."""
+    return path.is_file() and (is_zip(path) or is_tar(path) or is_packed(path))
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file starts as a zip does, be it whole or not."""
+    return head(path, 4) in (b"PK\3\4", b"PK\5\6")
+
+
+def is_tar(path: Path) -> bool:
+    """Whether a file, after inflation, starts with a tar header."""
+    block = inflated_head(path, 512)
+    if len(block) < 512:
+        return False
+    if block[257:262] == b"ustar":
+        return True
+    try:
+        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")  # compares the checksum
+    except tarfile.TarError:
+        return False
+    return True
+
+
+def unpack(path: Path, folder: Path) -> Path:
+    """The path in `folder`, under the archive's own name, to which all that it holds was unpacked.
+
+    Raises FormatError for anything that is damaged, too large or not to be trusted.
+    """
+    top = folder / path.name
+    with _translated(path):
+        if is_zip(path):
+            _zip(path, top)
+        elif is_tar(path):
+            _tar(path, top)
+        else:
+            _single(path, top)
+    return top
+
+
+def safe_name(name: str, where: Path) -> str | None:
+    """The relative path that a member's name means; None for what systems leave in archives.
+
+    Raises FormatError for a name that leads out of the archive or that no file can have.
+    """
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    if any(part.lower() in _JUNK or part.startswith("._") for part in parts):
+        return None
+    if not parts or parts[0] == "/" or ".." in parts or "\0" in name or re.match("[A-Za-z]:", name):
+        raise FormatError(f"{where}: a member called {printable(name, 80)!r} leads out of it")
+    return "/".join(parts)
+
+
+def limit(path: Path) -> int:
+    """The most bytes that an archive may hold."""
+    return max(LIMIT, RATIO * path.stat().st_size)
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """What the archive libraries raise as FormatError."""
+    try:
+        yield
+    except (MnistprepError, MemoryError):
+        raise
+    except Exception as error:  # zipfile and tarfile raise nearly anything on damaged data
+        reason = printable(str(error), 80)
+        raise FormatError(
+            f"{path}: a truncated or damaged archive: get it again ({reason})"
+        ) from None
+
+
+class _Room:
+    """Where members go: how many bytes are left, which names are taken."""
+
+    def __init__(self, path: Path, top: Path) -> None:
+        self.path, self.top, self.left = path, top, limit(path)
+        self.names: set[str] = set()
+        top.mkdir()
+
+    def put(self, name: str, opened: Callable[[], IO[bytes]]) -> None:
+        relative = safe_name(name, self.path)
+        if relative is None:
+            return
+        if relative in self.names:
+            raise FormatError(f"{self.path}: two members are called {printable(relative, 80)!r}")
+        self.names.add(relative)
+        target = self.top / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with opened() as source, target.open("xb") as file:
+            while block := source.read(_BLOCK):
+                self.left -= len(block)
+                if self.left < 0:
+                    raise FormatError(
+                        f"{self.path}: holds more than {limit(self.path):,} bytes; "
+                        "unpack it yourself if that is right"
+                    )
+                file.write(block)
+
+
+def _zip(path: Path, top: Path) -> None:
+    room = _Room(path, top)
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.is_dir():
+                continue
+            if member.flag_bits & 1:
+                raise FormatError(f"{path}: encrypted; unpack it with its password first")
+            kind = member.external_attr >> 28
+            if kind not in (0, 8):  # neither unknown nor a regular file, in Unix's numbers
+                raise FormatError(f"{path}: {printable(member.filename, 80)!r} is a link or device")
+            room.put(member.filename, lambda member=member: archive.open(member))  # type: ignore[misc]
+
+
+def _tar(path: Path, top: Path) -> None:
+    room = _Room(path, top)
+    with tarfile.open(path, "r:*") as archive:
+        for member in archive:
+            if member.isdir():
+                continue
+            if not member.isreg():
+                raise FormatError(f"{path}: {printable(member.name, 80)!r} is a link or device")
+            file = archive.extractfile(member)
+            assert file is not None  # of a regular member
+            room.put(member.name, lambda file=file: file)  # type: ignore[misc]
+
+
+def _single(path: Path, top: Path) -> None:
+    top.mkdir()
+    with Inflater(path) as stream, (top / _PACKED.sub("", path.name)).open("xb") as file:
+        most, size = min(stream.limit, limit(path)), 0
+        while block := stream.read(min(_BLOCK, most)):
+            size += len(block)
+            if size > most:
+                raise FormatError(f"{path}: inflates to more than {most:,} bytes")
+            file.write(block)

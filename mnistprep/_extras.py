@@ -1,0 +1,39 @@
+"""Libraries that only some formats need, imported when such a format is used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from mnistprep.errors import MissingDependency
+
+# What is installed for each module, and the extra of mnistprep that brings it.
+_EXTRAS = {
+    "pyarrow": ("pyarrow", "parquet"),
+    "google_crc32c": ("google-crc32c", "tfrecord"),
+    "h5py": ("h5py", "hdf5"),
+    "scipy": ("scipy", "mat"),
+}
+
+
+def load(module: str) -> Any:
+    """The module of that dotted name, as one without types.
+
+    Raises MissingDependency, which says what to install, when its library is not there.
+    """
+    library = module.partition(".")[0]
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != library:
+            raise
+        raise MissingDependency(missing(library) or str(error)) from None
+
+
+def missing(library: str) -> str | None:
+    """What to do to have a library that is not installed; None when it is."""
+    if find_spec(library) is not None:
+        return None
+    name, extra = _EXTRAS[library]
+    return f"needs {name}, which is not installed: pip install 'mnistprep[{extra}]'"

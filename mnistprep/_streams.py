@@ -1,0 +1,277 @@
+"""Bytes of files that may be compressed (gzip, bzip2, xz), inflated no further than asked.
+
+Compression is told by the first bytes, never by the name. Specifications: RFC 1952 for gzip, the
+format of bzip2 1.0, the .xz file format 1.2.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+from mnistprep._arrays import Images, empty_images, map_bytes, release
+from mnistprep._files import head
+from mnistprep._workers import default_workers
+from mnistprep.errors import FormatError
+
+GZIP_MAGIC = b"\x1f\x8b"
+_MAGICS = {"gzip": GZIP_MAGIC, "bzip2": b"BZh", "xz": b"\xfd7zXZ\0"}
+_MEMORY = 256 << 20  # bytes that an xz dictionary may take; xz -9 needs 64 MB
+_BLOCK = 1 << 20
+_FIRST_STEP = 1 << 10
+_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no name, no time, no system
+
+
+def compression(start: bytes) -> str | None:
+    """The name of the compression that a file with these first bytes has, if any."""
+    return next((name for name, magic in _MAGICS.items() if start.startswith(magic)), None)
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a file is compressed, by its first bytes."""
+    return compression(head(path, 6)) is not None
+
+
+def inflated_head(path: Path, size: int) -> bytes:
+    """The first `size` bytes of a file, after inflation if it is compressed; b"" if damaged."""
+    if compression(start := head(path, size)) is None and compression(head(path, 6)) is None:
+        return start
+    with suppress(FormatError), Inflater(path) as stream:
+        buffer = bytearray(size)
+        return bytes(buffer[: stream.readinto(buffer)])
+    return b""
+
+
+def inflated_bytes(path: Path) -> Images:
+    """All bytes of a file as a 1-D array: mapped, or inflated (to disk, where they are many).
+
+    Raises FormatError for compressed data that are damaged, or inflate beyond the limit.
+    """
+    if not is_packed(path):
+        return map_bytes(path)
+    with Inflater(path) as stream:
+        size = 0
+        buffer = bytearray(_BLOCK)
+        while got := stream.readinto(buffer):
+            size += got
+            if size > stream.limit:
+                raise FormatError(
+                    f"{path}: {stream.size:,} bytes that inflate to more than {stream.limit:,}; "
+                    "inflate it yourself if that is right"
+                )
+    data = empty_images((size,))
+    with Inflater(path) as stream:
+        for start in range(0, size, _BLOCK):
+            stream.readinto(data[start : start + _BLOCK].data)
+            release(data[start : start + _BLOCK])
+    return data
+
+
+class _Engine(Protocol):
+    """What the decompressors of bz2 and lzma have in common, and _Deflate with them."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def needs_input(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class _Deflate:
+    def __init__(self) -> None:
+        self._engine = zlib.decompressobj(31)
+
+    @property
+    def eof(self) -> bool:
+        return self._engine.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._engine.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._engine.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._engine.decompress(self._engine.unconsumed_tail + data, max_length)
+
+
+def _engine(kind: str) -> _Engine:
+    if kind == "gzip":
+        return _Deflate()
+    if kind == "bzip2":
+        import bz2
+
+        return bz2.BZ2Decompressor()
+    import lzma
+
+    return cast(_Engine, lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY))
+
+
+class Inflater:
+    """A readable stream of a file's bytes, inflated when its first bytes say it is compressed.
+
+    Short compressed data, bad checksums and garbage after the end raise FormatError with the
+    file's name; nothing beyond what is read is ever inflated.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = path.stat().st_size
+        self._file: BinaryIO = path.open("rb")
+        self._kind = compression(self._file.read(6))
+        self._file.seek(0)
+        self._engine = _engine(self._kind or "gzip")
+        self._packed, self._at, self._step = b"", 0, _FIRST_STEP
+        self._ready = b""
+
+    def __enter__(self) -> Inflater:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+
+    @property
+    def limit(self) -> int:
+        """The most bytes this file can hold, or may: deflate reaches 1032 to 1 and no more.
+
+        bzip2 and xz reach thousands; beyond a GiB, or 100 to 1 where that is more, they are
+        refused.
+        """
+        if self._kind is None:
+            return self.size
+        return self.size * 1032 if self._kind == "gzip" else max(1 << 30, 100 * self.size)
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:
+        """Fill `buffer` as far as the stream goes; returns the number of bytes."""
+        view = memoryview(buffer).cast("B")
+        if self._kind is None:
+            return _fill(self._file, view)
+        done = 0
+        while done < len(view):
+            if not self._ready and not self._inflate(len(view) - done):
+                break
+            part = self._ready[: len(view) - done]
+            view[done : done + len(part)] = part
+            self._ready = self._ready[len(part) :]
+            done += len(part)
+        return done
+
+    def read(self, size: int) -> bytes | bytearray:
+        """At most `size` bytes; fewer only at the end of the stream."""
+        if size > self.limit:
+            raise FormatError(f"{self.path}: promises {size:,} bytes, more than it can hold")
+        buffer = bytearray(size)
+        got = self.readinto(buffer)
+        if got < size:
+            del buffer[got:]
+        return bytes(buffer) if size <= _BLOCK else buffer
+
+    def readline(self) -> bytes:
+        """The bytes up to and with the next newline, or to the end."""
+        if self._kind is None:
+            return self._file.readline()
+        line = bytearray()
+        while self._ready or self._inflate(4096):
+            end = self._ready.find(b"\n") + 1 or len(self._ready)
+            line += self._ready[:end]
+            self._ready = self._ready[end:]
+            if line.endswith(b"\n"):
+                break
+        return bytes(line)
+
+    def _inflate(self, wanted: int) -> bool:
+        """Make at least one byte ready, at most `wanted`; False at the end of the stream."""
+        while not self._ready:
+            if self._engine.eof and not self._next_member():
+                return False
+            data = self._feed() if self._engine.needs_input else b""
+            starved = not data and self._engine.needs_input
+            try:
+                self._ready = self._engine.decompress(data, min(wanted, _BLOCK))
+            except Exception as error:  # zlib.error, OSError of bz2, LZMAError
+                raise FormatError(f"{self.path}: damaged {self._kind} data ({error})") from None
+            if starved and not self._ready and not self._engine.eof:
+                raise FormatError(
+                    f"{self.path}: the {self._kind} data end early, after {self.size:,} bytes; "
+                    "the file is truncated: get it again"
+                )
+        return True
+
+    def _feed(self) -> bytes:
+        """The next compressed bytes; more each time, as the rest behind a member is copied."""
+        if self._at >= len(self._packed):
+            self._packed, self._at = self._file.read(_BLOCK), 0
+        piece = self._packed[self._at : self._at + self._step]
+        self._at += len(piece)
+        self._step = min(2 * self._step, _BLOCK)
+        return piece
+
+    def _next_member(self) -> bool:
+        """Go on behind the end of a member; False when nothing but zero padding follows."""
+        self._at -= len(self._engine.unused_data)
+        self._step = _FIRST_STEP
+        while data := self._feed():
+            if data.strip(b"\0"):  # tape and tar pad with zeros
+                self._at -= len(data)
+                self._engine = _engine(self._kind or "gzip")
+                return True
+        return False
+
+
+def _fill(file: BinaryIO, view: memoryview) -> int:
+    done = 0
+    while done < len(view):
+        got = file.readinto(view[done:])  # type: ignore[attr-defined]
+        if not got:
+            break
+        done += got
+    return done
+
+
+def write_gzip(path: Path, chunks: Iterable[bytes | memoryview], *, level: int) -> None:
+    """Write `chunks` as one gzip member with no time and no name in it.
+
+    Blocks of a fixed size are deflated side by side in threads (zlib lets go of the interpreter),
+    so the bytes depend on content and level alone.
+    """
+    checksum, size = 0, 0
+    with path.open("xb") as file, ThreadPoolExecutor(default_workers()) as pool:
+        file.write(_GZIP_HEADER)
+        waiting = []
+        for block in _blocks(chunks):
+            checksum, size = zlib.crc32(block, checksum), size + len(block)
+            waiting.append(pool.submit(_deflate, block, level))
+            if len(waiting) > 2 * default_workers():
+                file.write(waiting.pop(0).result())
+        for future in waiting:
+            file.write(future.result())
+        file.write(zlib.compressobj(level, zlib.DEFLATED, -15).flush())
+        file.write(checksum.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little"))
+
+
+def _deflate(block: bytes, level: int) -> bytes:
+    engine = zlib.compressobj(level, zlib.DEFLATED, -15, 9)
+    return engine.compress(block) + engine.flush(zlib.Z_SYNC_FLUSH)
+
+
+def _blocks(chunks: Iterable[bytes | memoryview]) -> Iterator[bytes]:
+    pending = bytearray()
+    for chunk in chunks:
+        pending += chunk
+        whole = len(pending) - len(pending) % _BLOCK
+        for start in range(0, whole, _BLOCK):
+            yield bytes(pending[start : start + _BLOCK])
+        del pending[:whole]
+    if pending:
+        yield bytes(pending)
