@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from mnistprep._files import head
 from mnistprep._streams import Inflater, inflated_head, is_packed
@@ -57,7 +57,7 @@ def unpack(path: Path, folder: Path) -> Path:
     Raises FormatError for anything that is damaged, too large or not to be trusted.
     """
     top = folder / path.name
-    with _translated(path):
+    with translated(path):
         if is_zip(path):
             _zip(path, top)
         elif is_tar(path):
@@ -86,7 +86,7 @@ def limit(path: Path) -> int:
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
     """What the archive libraries raise as FormatError."""
     try:
         yield
@@ -143,15 +143,45 @@ def _zip(path: Path, top: Path) -> None:
 
 def _tar(path: Path, top: Path) -> None:
     room = _Room(path, top)
-    with tarfile.open(path, "r:*") as archive:
-        for member in archive:
-            if member.isdir():
-                continue
-            if not member.isreg():
-                raise FormatError(f"{path}: {printable(member.name, 80)!r} is a link or device")
-            file = archive.extractfile(member)
-            assert file is not None  # of a regular member
-            room.put(member.name, lambda file=file: file)  # type: ignore[misc]
+    for name, file in tar_members(path):
+        room.put(name, lambda file=file: file)  # type: ignore[misc]
+
+
+def tar_members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """The name and the content of every file in a tar, compressed or not, in its order.
+
+    A content must be read before the next one is asked for. The whole file is read, so that the
+    checksum of a compressed one is compared, and an end that is missing is found. Raises
+    FormatError for links and devices, and for what is cut off or damaged.
+    """
+    with translated(path), Inflater(path) as stream:
+        watched = _Watched(stream)
+        with tarfile.open(fileobj=cast(IO[bytes], watched), mode="r|") as archive:
+            for member in archive:
+                if member.isdir():
+                    continue
+                file = archive.extractfile(member) if member.isreg() else None
+                if file is None:
+                    name = printable(member.name, 80)
+                    raise FormatError(f"{path}: {name!r} is a link or device")
+                yield member.name, file
+        while watched.read(_BLOCK):
+            pass
+        if watched.last.strip(b"\0") or len(watched.last) < tarfile.BLOCKSIZE:
+            raise FormatError(f"{path}: the tar has no end; it is truncated: get it again")
+
+
+class _Watched:
+    """A stream that remembers its last block."""
+
+    def __init__(self, stream: Inflater) -> None:
+        self._stream, self.last = stream, b""
+
+    def read(self, size: int) -> bytes:
+        buffer = bytearray(size)
+        data = bytes(buffer[: self._stream.readinto(buffer)])
+        self.last = (self.last + data)[-tarfile.BLOCKSIZE :]
+        return data
 
 
 def _single(path: Path, top: Path) -> None:

@@ -14,11 +14,19 @@ from types import MappingProxyType
 from typing import Any
 from weakref import finalize
 
-from mnistprep import _archives, formats
+from mnistprep import _archives, _provenance, formats
 from mnistprep._files import atomic_path, existing, refuse_existing
 from mnistprep._progress import Progress, quiet
+from mnistprep._provenance import Origin
 from mnistprep.dataset import Dataset
-from mnistprep.errors import DataError, FormatError, MnistprepError, TargetError, describe
+from mnistprep.errors import (
+    DataError,
+    FormatError,
+    MnistprepError,
+    TargetError,
+    UsageError,
+    describe,
+)
 from mnistprep.selection import Selection, select
 
 PathLike = str | os.PathLike[str]
@@ -152,6 +160,9 @@ def write(
     path: PathLike,
     format: str | None = None,
     *,
+    origin: Origin | None = None,
+    provenance: bool = True,
+    croissant: bool = False,
     overwrite: bool = False,
     workers: int | None = None,
     progress: Progress = quiet,
@@ -160,15 +171,30 @@ def write(
     """Write `dataset` to `path` in the named format, or in the one its name ends in.
 
     The path appears when everything is written, and not at all otherwise. `options` are those of
-    the format's `write`. Returns the path. Raises UsageError, TargetError, UnsupportedError.
+    the format's `write`. With `provenance`, what the dataset was made from (`origin`, or itself) is
+    said in the mnistprep.json of a folder, or in <path>.mnistprep.json beside a file; `croissant`
+    adds a croissant.json in the same place. Returns the path. Raises UsageError, TargetError,
+    UnsupportedError.
     """
     target = Path(path)
+    if croissant and not provenance:
+        raise UsageError("croissant metadata say what provenance says; they go together")
     name = formats.of_target(target) if format is None else format
     writer = formats.get(name).write
     formats.check_installed(name)
     formats.check_options(name, options)
+    papers: dict[str, str] = {}  # what lies beside a target that is one file
     with atomic_path(target, overwrite=overwrite) as staging:
         writer(dataset, staging, progress=progress, **_workers(writer, workers), **options)
+        if provenance:
+            content = _provenance.document(dataset, name, options, origin or Origin(dataset))
+            papers = _provenance.papers(dataset, staging, content, croissant=croissant)
+            for paper in papers:
+                beside = target.with_name(paper)
+                refuse_existing(beside, overwrite=overwrite or _provenance.is_stale(beside))
+    for paper, text in papers.items():
+        with atomic_path(target.with_name(paper), overwrite=True) as staging:
+            staging.write_text(text, encoding="utf-8", newline="\n")
     return target
 
 
@@ -180,6 +206,7 @@ def convert(
     target_format: str | None = None,
     reading: Mapping[str, Any] = MappingProxyType({}),
     selection: Selection | None = None,
+    croissant: bool = False,
     overwrite: bool = False,
     workers: int | None = None,
     progress: Progress = quiet,
@@ -201,7 +228,11 @@ def convert(
     if os.path.lexists(end) and where.resolve() in end.resolve().parents:
         raise TargetError(f"{target} is a part of the source {where}; it is not overwritten")
     chosen = dataset if selection is None else select(dataset, selection)
-    write(chosen, target, name, overwrite=overwrite, workers=workers, progress=progress, **options)
+    origin = Origin(dataset, found.format, reading, selection)
+    write(
+        chosen, target, name, origin=origin, croissant=croissant, overwrite=overwrite,
+        workers=workers, progress=progress, **options,
+    )  # fmt: skip
     return chosen
 
 

@@ -229,7 +229,8 @@ def test_a_full_disk_is_a_message(tmp_path: Path, npz: Path) -> None:
     assert result.returncode == 1
     assert "out.safetensors" in result.stderr
     assert "Traceback" not in result.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["odd.npz"]
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["odd.npz", "odd.npz.mnistprep.json"]
 
 
 def test_a_reader_that_closes_early_is_no_error(tmp_path: Path) -> None:

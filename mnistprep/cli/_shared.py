@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import click
@@ -92,6 +93,43 @@ source = options(
     click.option("--from", "source_format", type=FORMAT, help="The format of --input."),
     mirror,
 )
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    context.meta[UNLABELLED] = value
+
+
+def _parsed(
+    context: click.Context, parameter: click.Parameter, value: tuple[str, ...]
+) -> dict[str, Any]:
+    if context.meta.get(UNLABELLED):
+        value = (*value, "unlabelled=yes")
+    if not value:
+        return {}
+    from mnistprep import formats
+
+    return formats.parse_reading(value)
+
+
+UNLABELLED = "mnistprep.unlabelled"
+reading = options(
+    click.option(
+        "-R",
+        "reading",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=_parsed,
+        help="An option of the format that is read; see `mnistprep formats NAME`.",
+    ),
+    click.option(
+        "--unlabelled",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_remember,
+        help="Read pictures that have no labels; they get a class of that name.",
+    ),
+)
 writing = options(
     click.option(
         "-O",
@@ -99,6 +137,11 @@ writing = options(
         multiple=True,
         metavar="NAME=VALUE",
         help="An option of the format; see `mnistprep formats NAME`.",
+    ),
+    click.option(
+        "--croissant",
+        is_flag=True,
+        help="Write Croissant metadata (croissant.json) with it.",
     ),
     overwrite,
 )
@@ -120,12 +163,15 @@ def check_source(
     input_path: Path | None,
     source_format: str | None,
     mirrors: tuple[str, ...],
+    reading: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """Refuse two sources at once, and a format of none."""
+    """Refuse two sources at once, and what says how to read one that is not there."""
     if input_path and (dataset or mirrors):
         raise click.UsageError("--input is a source, and so are --dataset and --mirror; give one")
     if source_format and not input_path:
         raise click.UsageError("--from says what --input is, and there is no --input")
+    if reading and not input_path:
+        raise click.UsageError("-R and --unlabelled say how to read --input, and there is none")
 
 
 class Console:

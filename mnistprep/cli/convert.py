@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import click
 
@@ -23,6 +24,7 @@ from mnistprep.cli import _shared
 @click.option(
     "--to", "target_format", type=_shared.FORMAT, help="What to write, if DST's name does not say."
 )
+@_shared.reading
 @_shared.writing
 @_shared.selection
 @_shared.seed
@@ -33,7 +35,9 @@ def command(
     dst: Path,
     source_format: str | None,
     target_format: str | None,
+    reading: dict[str, Any],
     format_options: tuple[str, ...],
+    croissant: bool,
     overwrite: bool,
     splits: tuple[str, ...],
     limit: int | None,
@@ -51,9 +55,9 @@ def command(
     console = _shared.Console(quiet=quiet, as_json=as_json)
     name = target_format or formats.of_target(dst)
     written = convert.convert(
-        src, dst, source_format=source_format, target_format=name,
+        src, dst, source_format=source_format, target_format=name, reading=reading,
         selection=_shared.chosen(splits, limit, per_class, validation, seed),
-        overwrite=overwrite, workers=workers, progress=console,
+        croissant=croissant, overwrite=overwrite, workers=workers, progress=console,
         **formats.parse_options(name, format_options),
     )  # fmt: skip
     seconds = perf_counter() - begun

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import click
 
@@ -26,6 +27,7 @@ from mnistprep.cli import _shared
     help="Where to.  [default: named after dataset and format, such as mnist_images]",
 )
 @_shared.source
+@_shared.reading
 @_shared.writing
 @_shared.selection
 @_shared.seed
@@ -38,7 +40,9 @@ def command(
     input_path: Path | None,
     source_format: str | None,
     mirrors: tuple[str, ...],
+    reading: dict[str, Any],
     format_options: tuple[str, ...],
+    croissant: bool,
     overwrite: bool,
     splits: tuple[str, ...],
     limit: int | None,
@@ -55,9 +59,10 @@ def command(
     """
     from mnistprep import convert, download, formats, sources
     from mnistprep._files import refuse_existing
+    from mnistprep._provenance import Origin
     from mnistprep.selection import select
 
-    _shared.check_source(dataset, input_path, source_format, mirrors)
+    _shared.check_source(dataset, input_path, source_format, mirrors, reading)
     begun = perf_counter()
     console = _shared.Console(quiet=quiet, as_json=as_json)
     values = formats.parse_options(format, format_options)
@@ -67,8 +72,9 @@ def command(
     refuse_existing(target, overwrite=overwrite, sources=download.local_sources(mirrors))
     if input_path:
         written = convert.convert(
-            input_path, target, source_format=source_format, target_format=format,
-            selection=selection, overwrite=overwrite, workers=workers, progress=console, **values,
+            input_path, target, source_format=source_format, target_format=format, reading=reading,
+            selection=selection, croissant=croissant, overwrite=overwrite, workers=workers,
+            progress=console, **values,
         )  # fmt: skip
     else:
         whole = sources.load(
@@ -79,6 +85,8 @@ def command(
             written,
             target,
             format,
+            origin=Origin(whole, selection=selection),
+            croissant=croissant,
             overwrite=overwrite,
             workers=workers,
             progress=console,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,12 +22,14 @@ from mnistprep.cli import _shared
     "--from", "source_format", type=_shared.FORMAT, help="What PATH is, if it is unclear."
 )
 @click.option("--preview", type=_shared.TARGET, help="A PNG file to write a contact sheet to.")
+@_shared.reading
 @_shared.overwrite
 @_shared.workers
 @_shared.output
 def command(
     path: Path,
     source_format: str | None,
+    reading: dict[str, Any],
     preview: Path | None,
     overwrite: bool,
     workers: int | None,
@@ -41,6 +44,12 @@ def command(
 
     console = _shared.Console(quiet=quiet, as_json=as_json)
     found = inspect(
-        path, source_format, preview=preview, overwrite=overwrite, workers=workers, progress=console
+        path,
+        source_format,
+        preview=preview,
+        overwrite=overwrite,
+        workers=workers,
+        progress=console,
+        **reading,
     )
     console.finish(str(found), found.to_json(), always=True)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     help="The checkpoint.  [default: model.pt, for recipe numpy model.npz]",
 )  # fmt: skip
 @_shared.source
+@_shared.reading
 @click.option(
     "--limit", type=click.IntRange(0), help="At most so many examples of each split, the first."
 )
@@ -67,6 +68,7 @@ def command(
     dataset: str | None,
     input_path: Path | None,
     source_format: str | None,
+    reading: dict[str, Any],
     mirrors: tuple[str, ...],
     limit: int | None,
     validation: int | None,
@@ -93,7 +95,7 @@ def command(
     from mnistprep.selection import Selection, select
     from mnistprep.training import accuracy, processes, recipes, runs
 
-    _shared.check_source(dataset, input_path, source_format, mirrors)
+    _shared.check_source(dataset, input_path, source_format, mirrors, reading)
     row = recipes.get(recipe)
     target = output or Path("model.npz" if row.library == "numpy" else "model.pt")
     leads = processes.launched().leads
@@ -106,7 +108,7 @@ def command(
     refuse_existing(target, overwrite=overwrite, sources=mine)
     refuse_existing(runs.state_path(target), overwrite=True, sources=mine)
     if input_path:
-        data = convert.read(input_path, source_format, workers=workers, progress=console)
+        data = convert.read(input_path, source_format, workers=workers, progress=console, **reading)
         # `evaluate` must not take a path for the dataset of that name.
         is_name = str(input_path).partition(":")[0] in DATASETS
         name = f"./{input_path}" if is_name else str(input_path)

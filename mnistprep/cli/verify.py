@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -28,6 +29,7 @@ from mnistprep.cli import _shared
 )  # fmt: skip
 @click.option("--input", "input_path", type=_shared.EXISTING, help="A path with what it should be.")
 @click.option("--from", "source_format", type=_shared.FORMAT, help="What --input is, if unclear.")
+@_shared.reading
 @_shared.mirror
 @click.option(
     "--split", "splits", multiple=True, type=click.Choice(["train", "test"]),
@@ -53,6 +55,7 @@ def command(
     dataset: str | None,
     input_path: Path | None,
     source_format: str | None,
+    reading: dict[str, Any],
     mirrors: tuple[str, ...],
     splits: tuple[str, ...],
     train: bool,
@@ -79,15 +82,18 @@ def command(
         raise click.UsageError("--from says what --input is; --format says what PATH is")
     if paths and len(formats) > 1:
         raise click.UsageError("with PATH, one --format at most says what it is")
+    if reading and not (paths or input_path):
+        raise click.UsageError("-R and --unlabelled say how to read PATH or --input; give one")
     console = _shared.Console(quiet=quiet, as_json=as_json)
     source = None
     if input_path:
-        source = convert.read(input_path, source_format, workers=workers, progress=console)
+        how = {} if paths else reading  # with PATH they say how that is read
+        source = convert.read(input_path, source_format, workers=workers, progress=console, **how)
     report = verify(
         *paths, format=formats[0] if paths and formats else None, formats=() if paths else formats,
         dataset=dataset, source=source, mirrors=mirrors, splits=splits, train=train,
         min_accuracy=min_accuracy, recipe=recipe, device=device, seed=seed, workers=workers,
-        progress=console,
+        progress=console, **(reading if paths else {}),
     )  # fmt: skip
     console.finish(str(report), report.to_json())
     ctx.exit(report.exit_code)

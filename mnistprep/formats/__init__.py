@@ -8,7 +8,7 @@ the command line.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast, get_args, get_origin, get_type_hints
@@ -155,13 +155,21 @@ def options(name: str, verb: Verb = "write") -> dict[str, inspect.Parameter]:
     }
 
 
-def check_options(name: str, given: Iterable[str], verb: Verb = "write") -> None:
-    """Raise UnknownName for option names that a format's `write` or `read` does not take."""
+def check_options(name: str, given: Mapping[str, object], verb: Verb = "write") -> None:
+    """Raise UsageError for options that a format's `write` or `read` does not take."""
     known = options(name, verb)
-    for key in given:
-        if key not in known:
-            kind = f"option of {name}" if verb == "write" else f"option for reading {name}"
-            raise UnknownName(kind, key, known)
+    for key, value in given.items():
+        _check_known(name, key, known, verb)
+        kind = known[key].annotation
+        kinds = get_args(kind) if get_origin(kind) is Literal else None
+        if (value not in kinds) if kinds else not isinstance(value, kind):
+            raise UsageError(f"{key}={value!r} of {name}: expected {describe(key, known[key])}")
+
+
+def _check_known(name: str, key: str, known: Iterable[str], verb: Verb) -> None:
+    if key not in known:
+        kind = f"option of {name}" if verb == "write" else f"option for reading {name}"
+        raise UnknownName(kind, key, known)
 
 
 def parse_options(name: str, pairs: Iterable[str], verb: Verb = "write") -> dict[str, Any]:
@@ -172,7 +180,7 @@ def parse_options(name: str, pairs: Iterable[str], verb: Verb = "write") -> dict
     known, parsed = options(name, verb), {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
-        check_options(name, [key], verb)
+        _check_known(name, key, known, verb)
         try:
             if not equals:
                 raise ValueError
@@ -180,6 +188,24 @@ def parse_options(name: str, pairs: Iterable[str], verb: Verb = "write") -> dict
         except ValueError:
             expected = describe(key, known[key])
             raise UsageError(f"option {pair!r} of {name}: expected {expected}") from None
+    return parsed
+
+
+def parse_reading(pairs: Iterable[str]) -> dict[str, Any]:
+    """The keyword arguments for `read` that texts such as "tile=28x28" give, of any format.
+
+    Which format reads is not known yet. Raises UsageError for an unknown name or an ill-typed
+    value.
+    """
+    takers: dict[str, str] = {}
+    for name in FORMATS:
+        takers.update(dict.fromkeys(options(name, "read"), name))
+    parsed: dict[str, Any] = {}
+    for pair in pairs:
+        key = pair.partition("=")[0]
+        if key not in takers:
+            raise UnknownName("option for reading", key, sorted(takers))
+        parsed |= parse_options(takers[key], [pair], "read")
     return parsed
 
 

@@ -9,6 +9,12 @@ from mnistprep._arrays import Images, empty_images
 from mnistprep.errors import FormatError
 
 _STEP = 1024  # pictures
+_UNIT = (np.arange(256) / 255).astype(np.float32)
+
+
+def to_unit(images: Images) -> npt.NDArray[np.float32]:
+    """float32 pictures of byte / 255, rounded once; `to_bytes` gives back every byte."""
+    return _UNIT[images]
 
 
 def to_bytes(values: npt.NDArray[np.generic], where: str) -> Images:

@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Dataset
 from mnistprep.errors import FormatError
 from mnistprep.formats import _named
+from mnistprep.formats._scale import to_unit
 
 SUFFIXES: tuple[str, ...] = (".pt", ".pth")
 DEFAULT_OUTPUT = "{name}.pt"
@@ -88,15 +89,23 @@ def _array(value: object, where: str, torch: ModuleType) -> _named.Array:
     return array
 
 
-def write(dataset: Dataset, path: Path, *, progress: Progress = quiet) -> None:
-    """Write the file with torch.save."""
+def write(
+    dataset: Dataset,
+    path: Path,
+    *,
+    progress: Progress = quiet,
+    dtype: Literal["uint8", "float32"] = "uint8",
+) -> None:
+    """Write the file with torch.save; pixels as bytes, or (dtype=float32) as byte / 255."""
     torch = _torchfile.require("the format pt")
     content: dict[str, Any] = {}
     with warnings.catch_warnings():
         # The arrays are read-only, and nobody writes to these tensors.
         warnings.filterwarnings("ignore", message=".*not writable.*", category=UserWarning)
         for name, split in dataset.splits.items():
-            content[f"{name}_images"] = torch.from_numpy(np.asarray(split.images))
+            content[f"{name}_images"] = torch.from_numpy(
+                to_unit(split.images) if dtype == "float32" else np.asarray(split.images)
+            )
             content[f"{name}_labels"] = torch.from_numpy(np.asarray(split.labels))
     if names := _named.named_classes(dataset):
         content[_named.CLASSES] = names

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Dataset
 from mnistprep.errors import FormatError
 from mnistprep.formats import _named
+from mnistprep.formats._scale import to_unit
 
 SUFFIXES: tuple[str, ...] = (".safetensors",)
 DEFAULT_OUTPUT = "{name}.safetensors"
@@ -104,19 +105,27 @@ def _check_cover(path: Path, spans: list[tuple[int, int]], size: int) -> None:
         raise FormatError(f"{path}: expected {at:,} bytes of tensors, found {size:,}")
 
 
-def write(dataset: Dataset, path: Path, *, progress: Progress = quiet) -> None:
-    """Write the file."""
+def write(
+    dataset: Dataset,
+    path: Path,
+    *,
+    progress: Progress = quiet,
+    dtype: Literal["uint8", "float32"] = "uint8",
+) -> None:
+    """Write the file; pixels as bytes, or (dtype=float32) as byte / 255."""
+    pixel, width = ("U8", 1) if dtype == "uint8" else ("F32", 4)
     header: dict[str, Any] = {}
     if names := _named.named_classes(dataset):
         header["__metadata__"] = {_named.CLASSES: names}
     at = 0
-    for kind, dtype in (("labels", "I64"), ("images", "U8")):
+    for kind, stored in (("labels", "I64"), ("images", pixel)):
         for name, split in dataset.splits.items():
             array = split.labels if kind == "labels" else split.images
+            size = array.nbytes * (width if kind == "images" else 1)
             header[f"{name}_{kind}"] = {
-                "dtype": dtype, "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]
+                "dtype": stored, "shape": list(array.shape), "data_offsets": [at, at + size]
             }  # fmt: skip
-            at += array.nbytes
+            at += size
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
     progress.start("write tensors", len(dataset), "examples")
@@ -126,7 +135,8 @@ def write(dataset: Dataset, path: Path, *, progress: Progress = quiet) -> None:
             file.write(split.labels.astype("<i8").tobytes())
         for split in dataset.splits.values():
             for images, _ in split.chunks():
-                file.write(images.reshape(-1).data)
+                pixels = images if width == 1 else to_unit(images).astype("<f4")
+                file.write(pixels.reshape(-1).data)
                 progress.advance(len(images))
 
 

@@ -1,0 +1,239 @@
+"""Archives around any form: opened without a flag, and not trusted."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import random
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import odd_dataset
+
+import mnistprep
+from mnistprep import Dataset, Split, _archives, verify
+from mnistprep.convert import locate
+from mnistprep.errors import DetectionError, FormatError
+
+FORMS = {
+    "idx": "MNIST/raw/train-images-idx3-ubyte",
+    "csv": "mnist_train.csv",
+    "idx-gz": "train-images-idx3-ubyte.gz",
+}
+GREY = odd_dataset()
+
+
+@pytest.fixture
+def leftovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder where temporary files go in this test."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+def zipped(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+def tarred(path: Path, members: dict[str, bytes], mode: str = "w:gz") -> Path:
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, by its relative path."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "tar.xz", "tar.bz2"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_folder_in_an_archive_reads_as_it_would_outside(
+    form: str, kind: str, tmp_path: Path, leftovers: Path
+) -> None:
+    """With or without a folder around everything, and with what systems leave in archives."""
+    mnistprep.write(GREY, tmp_path / "set", form)
+    for top in ("", "mnist/"):
+        members = {f"{top}{name}": data for name, data in files(tmp_path / "set").items()}
+        members["__MACOSX/._x.csv"] = b"junk"
+        path = tmp_path / f"data.{kind}"
+        mode = {"tar": "w"}.get(kind, f"w:{kind[4:]}")
+        path = zipped(path, members) if kind == "zip" else tarred(path, members, mode)
+        found = locate(path)
+        assert found.format == form
+        assert found.dataset.digests() == GREY.digests()
+        assert found.dataset.classes == GREY.classes
+        assert found.places("train", [0])[0].startswith(str(path))
+        del found
+        assert not list(leftovers.iterdir())
+
+
+@pytest.mark.parametrize("name", ["npz", "safetensors", "pkl", "pt"])
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zip"])
+def test_a_file_in_an_archive(name: str, suffix: str, tmp_path: Path) -> None:
+    """One file of any form, compressed or zipped."""
+    pytest.importorskip("torch") if name == "pt" else None
+    plain = Dataset("x", {k: v for k, v in GREY.joined().splits.items()}, GREY.classes)
+    if name == "pkl":
+        plain = Dataset("x", plain.splits, tuple(map(str, range(len(plain.classes)))))
+    source = mnistprep.write(plain, tmp_path / "set.bin", name)
+    target = tmp_path / f"set.bin{suffix}"
+    data = source.read_bytes()
+    if suffix == ".zip":
+        zipped(target, {"set.bin": data})
+    else:
+        pack = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}[suffix]
+        target.write_bytes(pack(data))
+    assert mnistprep.read(target).digests() == plain.digests()
+
+
+def test_verify_names_the_member(tmp_path: Path) -> None:
+    """What is wrong in an archive is located in it."""
+    mnistprep.write(GREY, tmp_path / "right", "csv")
+    changed = {name: np.array(part.images) for name, part in GREY.splits.items()}
+    changed["train"][3, 1, 1] ^= 1
+    wrong = Dataset(
+        "w", {k: Split(changed[k], v.labels) for k, v in GREY.splits.items()}, GREY.classes
+    )
+    mnistprep.write(wrong, tmp_path / "wrong", "csv")
+    path = zipped(tmp_path / "w.zip", files(tmp_path / "wrong"))
+    report = verify(path, source=mnistprep.read(tmp_path / "right"), train=False)
+    assert not report.right
+    assert f"{path}/mnist_train.csv, line 5" in str(report)
+
+
+def test_several_datasets_in_an_archive_are_listed(tmp_path: Path) -> None:
+    """The refusal names the members, by the archive's own path."""
+    mnistprep.write(GREY, tmp_path / "all" / "one.npz", provenance=False)
+    mnistprep.write(GREY, tmp_path / "all" / "two.npz", provenance=False)
+    path = zipped(tmp_path / "a.zip", files(tmp_path / "all"))
+    with pytest.raises(DetectionError, match=r"one\.npz.*two\.npz") as caught:
+        mnistprep.read(path)
+    assert str(path) in str(caught.value)
+    assert "temporary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../out.csv", "/etc/out.csv", "a/../../out.csv", "C:\\out.csv"])
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_names_that_lead_out_are_refused(
+    name: str, kind: str, tmp_path: Path, leftovers: Path
+) -> None:
+    """Nothing is written outside, and nothing stays."""
+    make = zipped if kind == "zip" else tarred
+    path = make(tmp_path / "evil.zip", {"a.txt": b"1", name: b"1,2,3"})
+    with pytest.raises(FormatError, match="leads out of it"):
+        mnistprep.read(path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["evil.zip", "temporary"]
+    assert not list(leftovers.iterdir())
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices_are_refused(kind: bytes, tmp_path: Path) -> None:
+    """A tar may hold them; a dataset does not."""
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        info = tarfile.TarInfo("train.csv")
+        info.type, info.linkname = kind, "/etc/passwd"
+        archive.addfile(info)
+    with pytest.raises(FormatError, match="link or device"):
+        mnistprep.read(tmp_path / "a.tar")
+
+
+def test_links_in_a_zip_are_refused(tmp_path: Path) -> None:
+    """Zip keeps them as files of a special kind."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        info = zipfile.ZipInfo("train.csv")
+        info.external_attr = 0o120777 << 16
+        archive.writestr(info, "/etc/passwd")
+    with pytest.raises(FormatError, match="link or device"):
+        mnistprep.read(tmp_path / "a.zip")
+
+
+def test_members_of_one_name_are_refused(tmp_path: Path) -> None:
+    """Which of the two counts, nobody can know."""
+    path = tarred(tmp_path / "a.tar", {"x.csv": b"1", "./x.csv": b"2"})
+    with pytest.raises(FormatError, match="two members are called"):
+        mnistprep.read(path)
+
+
+def test_a_bomb_is_refused_at_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leftovers: Path
+) -> None:
+    """A small archive of many bytes stops at the stated limit, and leaves nothing."""
+    monkeypatch.setattr(_archives, "LIMIT", 1 << 20)
+    path = zipped(tmp_path / "bomb.zip", {"x.csv": bytes(8 << 20), "y.csv": b"1"})
+    with pytest.raises(FormatError, match=r"holds more than 1,048,576 bytes; unpack it yourself"):
+        mnistprep.read(path)
+    assert not list(leftovers.iterdir())
+
+
+def test_an_encrypted_zip_is_called_so(tmp_path: Path) -> None:
+    """The password is asked for in words."""
+    path = zipped(tmp_path / "a.zip", {"train.csv": b"1,2,3"})
+    data = bytearray(path.read_bytes())
+    for magic, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        data[data.index(magic) + offset] |= 1
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match="encrypted"):
+        mnistprep.read(path)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz", "tar", "gz", "xz", "bz2"])
+def test_damaged_archives_are_refused(kind: str, tmp_path: Path, leftovers: Path) -> None:
+    """Cut off or flipped anywhere: the right data or words, never another exception."""
+    mnistprep.write(GREY, tmp_path / "set", "csv")
+    members = files(tmp_path / "set")
+    path = tmp_path / f"a.{kind}"
+    if kind == "zip":
+        zipped(path, members)
+    elif kind.startswith("tar"):
+        tarred(path, members, "w:gz" if kind.endswith("gz") else "w")
+    else:
+        pack = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[kind]
+        path.write_bytes(pack(mnistprep.write(GREY, tmp_path / "x.npz").read_bytes()))
+    whole, chance = path.read_bytes(), random.Random(1)
+    truth = mnistprep.read(path).digests()
+    for k in range(60):
+        data = bytearray(whole)
+        if k % 2:
+            del data[chance.randrange(1, len(data)) :]
+        else:
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        path.write_bytes(data)
+        try:
+            found = mnistprep.read(path).digests()
+        except FormatError as error:
+            assert str(leftovers) not in str(error)
+        else:
+            # A plain tar has no sums of what it holds; its members are the format's to check.
+            assert found == truth or kind == "tar"
+    assert not list(leftovers.iterdir())
+
+
+def test_an_archive_of_nothing(tmp_path: Path) -> None:
+    """Empty archives are called that."""
+    with pytest.raises(DetectionError, match="empty folder"):
+        mnistprep.read(zipped(tmp_path / "a.zip", {}))
+    with pytest.raises(FormatError, match=r"a\.gz"):
+        (tmp_path / "a.gz").write_bytes(gzip.compress(b""))
+        mnistprep.read(tmp_path / "a.gz")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """A named pipe is no archive."""
+    os.mkfifo(tmp_path / "p")
+    assert not _archives.is_archive(tmp_path / "p")
