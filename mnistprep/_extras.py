@@ -22,18 +22,23 @@ def load(module: str) -> Any:
 
     Raises MissingDependency, which says what to install, when its library is not there.
     """
-    library = module.partition(".")[0]
+    top = module.partition(".")[0]
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != library:
+        if (error.name or "").partition(".")[0] != top:
             raise
-        raise MissingDependency(missing(library) or str(error)) from None
+        raise MissingDependency(missing(top) or str(error)) from None
 
 
-def missing(library: str) -> str | None:
-    """What to do to have a library that is not installed; None when it is."""
-    if find_spec(library) is not None:
+def library(module: str) -> str:
+    """What is installed to have a module."""
+    return _EXTRAS[module][0]
+
+
+def missing(module: str) -> str | None:
+    """What to do to have a module that is not installed; None when it is."""
+    if find_spec(module) is not None:
         return None
-    name, extra = _EXTRAS[library]
+    name, extra = _EXTRAS[module]
     return f"needs {name}, which is not installed: pip install 'mnistprep[{extra}]'"

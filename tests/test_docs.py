@@ -36,7 +36,7 @@ from pages import (
 )
 
 import mnistprep
-from mnistprep import catalog, cli, errors, formats, loaders, training
+from mnistprep import _extras, catalog, cli, errors, formats, loaders, training
 from mnistprep._published import Content, IdxFile
 from mnistprep.dataset import Dataset, Split
 from mnistprep.errors import UnsupportedError
@@ -47,6 +47,7 @@ COMMANDS: dict[str, click.Command] = {
 }
 
 
+FORMATS_PAGE = DOCS / "reference" / "formats.md"
 RECIPES_PAGE = DOCS / "reference" / "recipes.md"
 
 # The examples run on a catalog whose MNIST is a few hundred drawn digits, and which a folder of
@@ -258,12 +259,15 @@ def test_public_names_are_those_of_the_namespace() -> None:
 
 
 def test_every_format_is_documented() -> None:
-    """Each format has a section with its options and default output, in the order of the table."""
-    texts = sections(DOCS / "reference" / "formats.md", 2)
-    assert [title for title in texts if title in formats.FORMATS] == list(formats.FORMATS)
+    """Each format has a page with its options and default output, and a row in the table."""
+    assert list(table(sections(FORMATS_PAGE, 2)["Properties"])) == list(formats.FORMATS)
+    pages = FORMATS_PAGE.with_suffix("")
+    assert {page.stem for page in pages.glob("*.md")} == set(formats.FORMATS)
     for name in formats.FORMATS:
-        text = texts[name]
-        for key, parameter in formats.options(name).items():
+        text = (pages / f"{name}.md").read_text(encoding="utf-8")
+        assert text.startswith(f"# {name}\n")
+        parameters = [*formats.options(name).items(), *formats.options(name, "read").items()]
+        for key, parameter in parameters:
             assert f"`{formats.describe(key, parameter)}`" in text, f"{name}: {key}"
         assert f"`{formats.default_output(name, 'mnist')}`" in text, name
         assert set(formats.get(name).SUFFIXES) <= named(text), name
@@ -272,7 +276,10 @@ def test_every_format_is_documented() -> None:
 def table(text: str) -> dict[str, dict[str, str]]:
     """The table in a text: by the first cell of each row, the text of each further column."""
     rows = [
-        [cell.strip().replace("`", "") for cell in line.strip("| ").split(" | ")]
+        [
+            re.sub(r"`|\[(.*?)\]\(.*?\)", r"\1", cell.strip())
+            for cell in line.strip("| ").split(" | ")
+        ]
         for line in text.splitlines()
         if line.startswith("|") and not set(line) <= set("|- ")
     ]
@@ -282,7 +289,7 @@ def table(text: str) -> dict[str, dict[str, str]]:
 @pytest.mark.parametrize("name", formats.FORMATS)
 def test_the_table_of_properties_is_true(name: str, tmp_path: Path) -> None:
     """What the table says of a format is what writing and reading show."""
-    told = table(sections(DOCS / "reference" / "formats.md", 2)["Properties"])[name]
+    told = table(sections(FORMATS_PAGE, 2)["Properties"])[name]
     random = np.random.default_rng(3)
 
     def some(*shape: int) -> Dataset:
@@ -312,6 +319,10 @@ def test_the_table_of_properties_is_true(name: str, tmp_path: Path) -> None:
     allowed = {(False, False): "1", (False, True): "1 or 3", (True, True): "any"}
     assert told["channels"] == allowed[holds(2), holds(3)]
     assert told["options"] == (", ".join(formats.options(name)) or "none")
+    assert told["reading options"] == (", ".join(formats.options(name, "read")) or "none")
+    assert told["default output"] == formats.default_output(name, "mnist")
+    needs = (_extras.library(module) for module in formats.get(name).NEEDS)
+    assert told["needs"] == (", ".join(needs) or "nothing")
     assert told["lossless"] == "yes"
 
 

@@ -166,7 +166,7 @@ def test_a_truncated_pickle_is_named_at_every_length(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (7, "not ((x, y), (x, y), (x, y))"),
-        ((X, Y), "train is not a pair"),
+        ((X, None), "train is not a pair"),
         ((X, Y, X), "train is not a pair"),
         (((X, Y), (X, None)), "test is not a pair of arrays"),
         (((X, Y),) * 4, "not ((x, y), (x, y), (x, y))"),
@@ -306,3 +306,47 @@ def test_a_name_without_gz_gets_no_gzip(tmp_path: Path) -> None:
     with path.open("rb") as file:
         train, valid, test = pickle.load(file, encoding="latin1")
     assert [len(x) for x, _ in (train, valid, test)] == [50, 10, 10]
+
+
+SMALL = mnistprep.load("synth:36,12")
+
+
+def _tables() -> dict[str, object]:
+    """Other pickles of the digits that people pass around."""
+    train, test = SMALL.splits["train"], SMALL.splits["test"]
+    flat = [part.images.reshape(len(part), -1) for part in (train, test)]
+    return {
+        # the loaders of well-known courses and books
+        "training_images": {
+            "training_images": flat[0], "training_labels": train.labels,
+            "test_images": flat[1], "test_labels": test.labels,
+        },
+        "train_img": {
+            "train_img": flat[0], "train_label": train.labels.astype(np.uint8),
+            "test_img": flat[1], "test_label": test.labels.astype(np.uint8),
+        },
+        "floats and lists": {
+            "x_train": (flat[0] / 255).astype(np.float32), "y_train": train.labels.tolist(),
+            "x_test": (flat[1] / 255).astype(np.float32), "y_test": test.labels.tolist(),
+        },
+        "six arrays": (*(flat[0][:20], train.labels[:20]), *(flat[0][20:], train.labels[20:]),
+                       *(flat[1], test.labels)),
+        "four arrays": [train.images, train.labels, test.images, test.labels],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("kind", _tables())
+def test_tables_and_rows_of_arrays(tmp_path: Path, kind: str, protocol: int) -> None:
+    """A dict of arrays by their usual names, or the arrays one after the other."""
+    path = tmp_path / "mnist.pkl"
+    path.write_bytes(pickle.dumps(_tables()[kind], protocol))
+    assert mnistprep.read(path).digests() == SMALL.digests()
+
+
+def test_a_table_of_other_things_is_refused(tmp_path: Path) -> None:
+    """What is no array is named."""
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps({"x_train": SMALL.splits["train"].images, "y_train": "abc"}))
+    with pytest.raises(FormatError, match=r"'y_train' in it is not an array of numbers"):
+        mnistprep.read(path)

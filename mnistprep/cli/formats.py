@@ -22,12 +22,21 @@ def command(name: str | None, as_json: bool, quiet: bool) -> None:
             "summary": formats.summary(n),
             "suffixes": list(formats.get(n).SUFFIXES),
             "options": [formats.describe(k, p) for k, p in formats.options(n).items()],
+            "reading_options": [
+                formats.describe(k, p) for k, p in formats.options(n, "read").items()
+            ],
+            "missing": formats.missing(n),
         }
         for n in names
     ]
     if name:
         lines = [formats.get(name).__doc__.rstrip(), ""]
         lines += [f"-O {formats.describe(k, p)}" for k, p in formats.options(name).items()]
+        lines += [f"-R {formats.describe(k, p)}" for k, p in formats.options(name, "read").items()]
+        lines += [f"{name} {formats.missing(name)}"] if formats.missing(name) else []
     else:
-        lines = [f"{n:12} {formats.summary(n)}" for n in names]
+        lines = [
+            f"{n:12} {formats.summary(n)}{' (not installed)' if formats.missing(n) else ''}"
+            for n in names
+        ]
     console.finish("\n".join(lines).rstrip(), {"formats": document}, always=True)

@@ -9,7 +9,8 @@ As LISA (University of Montreal) published it: the last 10,000 of MNIST's 60,000
 pickle.load(file, encoding="latin1"). A set without `valid` gets the last sixth of `train` as one.
 Pictures that are not square grey keep their shape: x is then (N, H, W) or (N, H, W, C). There is no
 place for class names. Reading runs nothing but the rebuilding of arrays, accepts protocols 0 to 5,
-bare or in gzip, and values in 256ths, 255ths or bytes.
+bare or compressed, and values in 256ths, 255ths or bytes; pairs or arrays in a row, and a dict of
+arrays (training_images, train_img, x_train, ...), too.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ import numpy.typing as npt
 from mnistprep._arrays import Images
 from mnistprep._progress import Progress, quiet
 from mnistprep._streams import Inflater, inflated_head, write_gzip
+from mnistprep._text import printable
 from mnistprep.dataset import Dataset, Split, default_classes, idx_label_type
 from mnistprep.errors import FormatError, UnsupportedError, UsageError
-from mnistprep.formats import _pickle, _sidecar
+from mnistprep.formats import _named, _pickle, _sidecar
 
 _BARE = (".pkl", ".pickle")  # endings that promise a pickle without gzip
 SUFFIXES: tuple[str, ...] = (".pkl.gz", *_BARE)
@@ -46,11 +48,16 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
     progress.start("read the pickle", None, "examples")
     with Inflater(path) as stream:
         content = _pickle.load(stream)
-    if not isinstance(content, (tuple, list)) or not 2 <= len(content) <= 3:
+    if isinstance(content, dict):
+        return _from_table(path, content, progress)
+    parts = list(content) if isinstance(content, (tuple, list)) else []
+    if len(parts) in (2, 4, 6) and all(isinstance(part, _pickle.Array) for part in parts):
+        parts = list(zip(parts[::2], parts[1::2], strict=True))  # x, y, x, y, ...
+    elif not 2 <= len(parts) <= 3:
         raise FormatError(f"{path}: not ((x, y), (x, y), (x, y)) for train, valid and test")
-    names = _NAMES if len(content) == 3 else ("train", "test")
+    names = {1: ("train",), 2: ("train", "test")}.get(len(parts), _NAMES)
     splits = {}
-    for name, pair in zip(names, content, strict=True):
+    for name, pair in zip(names, parts, strict=True):
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise FormatError(f"{path}: {name} is not a pair (x, y)")
         x, y = (part.values if isinstance(part, _pickle.Array) else None for part in pair)
@@ -62,6 +69,23 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
     if not splits:
         raise FormatError(f"{path}: it holds no pictures")
     return Dataset(path.name, splits, _sidecar.classes(None, splits, path))
+
+
+def _from_table(path: Path, content: dict[object, object], progress: Progress) -> Dataset:
+    """The dataset of a pickled dict of arrays: train_img, train_label, training_images, ..."""
+    arrays: dict[str, npt.NDArray[np.generic]] = {}
+    for key, value in content.items():
+        name = key.decode("latin1") if isinstance(key, bytes) else str(key)
+        if isinstance(value, list) and all(type(number) is int for number in value):
+            values: npt.NDArray[np.generic] | None = np.array(value, np.int64)
+        else:
+            values = value.values if isinstance(value, _pickle.Array) else None
+        if values is None:
+            raise FormatError(f"{path}: {printable(name, 80)!r} in it is not an array of numbers")
+        arrays[name] = values
+    dataset = _named.dataset(str(path), path.name, arrays, None)
+    progress.advance(len(dataset))
+    return dataset
 
 
 def _pictures(values: npt.NDArray[np.generic], where: str) -> Images:
