@@ -13,7 +13,6 @@ _EXTRAS = {
     "pyarrow": ("pyarrow", "parquet"),
     "google_crc32c": ("google-crc32c", "tfrecord"),
     "h5py": ("h5py", "hdf5"),
-    "scipy": ("scipy", "mat"),
 }
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -23,6 +25,10 @@ from mnistprep.errors import FormatError
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
 _IDAT = zlib.crc32(b"IDAT")
+_NETPBM = re.compile(  # magic, width, height, with comments between; the largest value
+    rb"P[2356](?:\s+|#[^\n]*\n)+\d+(?:\s+|#[^\n]*\n)+\d+(?:\s+|#[^\n]*\n)+(\d{1,9})(?=\s)"
+)
+_BITS_PER_SAMPLE = 258  # a tag of TIFF
 _HEAD = len(SIGNATURE) + 25  # bytes up to the end of IHDR
 
 
@@ -33,15 +39,15 @@ def _start(shape: tuple[int, ...]) -> bytes:
     return SIGNATURE + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
 
 
-def encode(images: Images) -> Iterator[bytes]:
-    """The PNG of each picture of (N, H, W) or (N, H, W, 3)."""
+def encode(images: Images, *, level: int = 6, strategy: int = zlib.Z_RLE) -> Iterator[bytes]:
+    """The PNG of each picture of (N, H, W) or (N, H, W, 3); level and strategy are zlib's."""
     shape, rows = images.shape[1:], filtered(images)
     data, size = rows.reshape(-1).data, rows[0].size if len(rows) else 1
     start, pack = _start(shape), struct.Struct(">I").pack
     for at in range(0, len(data), size):
         # Runs alone, no search for longer matches: on digits two thirds of the time of zlib's
         # default, and files a twenty-fifth larger.
-        engine = zlib.compressobj(6, zlib.DEFLATED, 15, 8, zlib.Z_RLE)
+        engine = zlib.compressobj(level, zlib.DEFLATED, 15, 8, strategy)
         packed = engine.compress(data[at : at + size]) + engine.flush()
         checksum = zlib.crc32(packed, _IDAT)
         yield b"".join((start, pack(len(packed)), b"IDAT", packed, pack(checksum), _END))
@@ -91,39 +97,65 @@ def decode(data: bytes, where: str) -> NDArray[np.uint8]:
     Raises FormatError, which starts with `where`, for what is damaged, has no exact 8-bit form or
     is not opaque.
     """
+    return examine(data, where)[0]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a picture was stored. lossy: "JPEG" or "WebP" if so; grey: in one channel."""
+
+    lossy: str | None
+    grey: bool
+
+
+def examine(data: bytes, where: str) -> tuple[NDArray[np.uint8], Kind]:
+    """What `decode` gives, with how it was stored; raises what that raises."""
     import warnings
 
     from PIL import Image, UnidentifiedImageError
 
+    _check_depth(data, where)
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # such as of odd tags; what matters is compared
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data)) as image:
                 if (frames := getattr(image, "n_frames", 1)) > 1:
                     raise FormatError(f"{where}: holds {frames} pictures, expected one")
                 image.load()
-                return _exact(image, where)
+                return _exact(image, where), Kind(_lossy(image, data), len(image.getbands()) < 3)
     except UnidentifiedImageError:
         raise FormatError(f"{where}: not a picture that can be read") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise FormatError(f"{where}: a picture far larger than its file; refused") from None
-    # Pillow's decoders raise nearly anything on damaged data.
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        struct.error,
-        zlib.error,
-        IndexError,
-    ) as error:
+    except (FormatError, MemoryError):
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
         raise FormatError(f"{where}: a damaged picture ({str(error)[:80]})") from None
 
 
+def _check_depth(data: bytes, where: str) -> None:
+    """Refuse what Pillow would round to 8 bits, or stretch, without a word."""
+    if data.startswith(SIGNATURE) and len(data) > 25 and data[24] == 16 and data[25] != 0:
+        raise FormatError(f"{where}: 16 bits a channel in colour have no exact 8-bit form")
+    top = _NETPBM.match(data)
+    if top and int(top[1]) not in (1, 255, 65535):
+        raise FormatError(f"{where}: brightness up to {int(top[1])}, expected 255")
+
+
+def _lossy(image, data: bytes) -> str | None:  # type: ignore[no-untyped-def]
+    if image.format in ("JPEG", "MPO") or image.info.get("compression") == "jpeg":
+        return "JPEG"
+    return "WebP" if image.format == "WEBP" and b"VP8 " in data[12:4096] else None
+
+
 def _exact(image, where: str) -> NDArray[np.uint8]:  # type: ignore[no-untyped-def]
-    if image.mode == "L":
+    bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
+    if image.mode == "L" and "transparency" not in image.info:
         return np.asarray(image)
-    if image.mode not in ("1", "P", "LA", "PA", "RGB", "RGBA"):
+    if image.mode.startswith("I"):
+        return _of_words(np.asarray(image), where)
+    if image.mode not in ("1", "L", "P", "LA", "PA", "RGB", "RGBA") or max(bits) > 8:
         raise FormatError(f"{where}: a picture of mode {image.mode} has no exact 8-bit form")
     if image.mode == "1":
         return np.asarray(image.convert("L"))
@@ -134,3 +166,12 @@ def _exact(image, where: str) -> NDArray[np.uint8]:  # type: ignore[no-untyped-d
     if np.array_equal(red, green) and np.array_equal(red, blue):
         return np.ascontiguousarray(red)
     return np.ascontiguousarray(pixels[:, :, :3])
+
+
+def _of_words(pixels: NDArray[np.generic], where: str) -> NDArray[np.uint8]:
+    """8 bits from 16 that repeat them: byte * 257."""
+    values = pixels.astype(np.int64)
+    found = (values // 257).astype(np.uint8)
+    if (found.astype(np.int64) * 257 != values).any():
+        raise FormatError(f"{where}: more than 8 bits a pixel, with no exact 8-bit form")
+    return found

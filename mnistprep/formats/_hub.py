@@ -1,0 +1,321 @@
+"""Reading rows of pictures and labels as Hugging Face stores them, from parquet and arrow."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnistprep import _png, _workers
+from mnistprep._arrays import Images, empty_images, release
+from mnistprep._progress import Progress
+from mnistprep._text import printable
+from mnistprep.dataset import Dataset, Split
+from mnistprep.errors import FormatError, MnistprepError
+from mnistprep.formats import _hub_columns, _hub_pixels, _sidecar
+from mnistprep.formats._hub_columns import Columns
+from mnistprep.formats._scale import to_bytes
+
+_ROWS = 1000  # in a step of a worker
+_BLOCK = 64 << 20  # bytes of encoded pictures that are decoded at once
+_LIMIT, _RATIO = 1 << 30, 1000  # bytes of pictures that a file may hold, or times its size
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How the files of a format are opened.
+
+    schema: the Arrow schema of a file; batches: record batches of some of its columns. Both raise
+    FormatError, which starts with the path, for anything that is wrong with the file.
+    """
+
+    schema: Callable[[Path], Any]
+    batches: Callable[[Path, list[str]], Iterator[Any]]
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Whatever pyarrow raises becomes a FormatError: it has no one error for damaged files."""
+    try:
+        yield
+    except MnistprepError:
+        raise
+    except Exception as error:
+        text = printable(" ".join(str(error).split()), 100)
+        raise FormatError(f"{path}: a truncated or damaged file: get it again ({text})") from None
+
+
+def read(
+    where: Path,
+    files: Mapping[str, list[Path]],
+    reader: Reader,
+    *,
+    image: str,
+    label: str,
+    progress: Progress,
+    workers: int | None,
+) -> Dataset:
+    """The dataset of the files of each split; `image` and `label` are columns, or "auto"."""
+    sidecar = _sidecar.find(where) if where.is_dir() else None
+    columns = {}
+    for file in (file for group in files.values() for file in group):
+        with translated(file):  # names that are no text show when they are looked at
+            columns[file] = _hub_columns.find(reader.schema(file), file, image, label)
+    for text in dict.fromkeys(note for found in columns.values() for note in found.notes):
+        progress.note(f"{where}: {text}")
+    classes = _agreed(where, {f: c.classes for f, c in columns.items()}, "class names")
+    shape = _agreed(where, {f: c.shape for f, c in columns.items()}, "shapes")
+    if sidecar is not None:
+        if (classes or sidecar.classes) != sidecar.classes:
+            raise FormatError(
+                f"{where}: the class names in {_sidecar.NAME} are not those in the data; one of "
+                "them was changed: remove the one that is wrong"
+            )
+        classes, shape = sidecar.classes, shape or sidecar.shape
+    texts = _hub_columns.Texts()
+    labels = {
+        split: _hub_columns.labels(
+            ((file, reader.batches(file, [columns[file].label])) for file in group), columns, texts
+        )
+        for split, group in files.items()
+    }
+    if texts.names:
+        labels, names = texts.resolve(labels, classes, where)
+        classes = classes or names
+        if names:
+            progress.note(f"{where}: labels are texts; their alphabetical order numbers them")
+    size = sum(file.stat().st_size for file in columns)
+    rows = _Rows(where, reader, columns, size, progress, workers)
+    images = rows.images(files, {split: len(part) for split, part in labels.items()}, shape)
+    splits = {split: Split(images[split], labels[split]) for split in files}
+    for name in {name for found in columns.values() for name in found.empty} - splits.keys():
+        if where.is_dir():
+            splits[name] = Split(empty_images((0, *shape)), np.empty(0, np.int64))
+    if classes is None:
+        classes = _sidecar.classes(None, splits, where)
+    return Dataset(where.name, splits, classes)
+
+
+def _agreed(where: Path, found: Mapping[Path, tuple[Any, ...] | None], what: str) -> Any:
+    """What the files say, when all that say anything say the same."""
+    said = {value: file for file, value in found.items() if value is not None}
+    if len(said) > 1:
+        first, second, *_ = said.values()
+        raise FormatError(
+            f"{where}: {first.name} and {second.name} have different {what}; they are not of one "
+            "dataset: give the path of one"
+        )
+    return next(iter(said), None)
+
+
+class _ColourFound(Exception):
+    """Raised when a picture has colour, after all those before it had none."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of all files, on their way to pictures."""
+
+    where: Path
+    reader: Reader
+    columns: Mapping[Path, Columns]
+    size: int  # bytes of all files
+    progress: Progress
+    workers: int | None
+
+    def images(
+        self, files: Mapping[str, list[Path]], counts: Mapping[str, int], shape: Any
+    ) -> dict[str, Images]:
+        """The pictures of each split, in one shape: `shape`, where it is given."""
+        try:
+            return self._all(files, counts, shape, shape)
+        except _ColourFound as found:
+            return self._all(files, counts, shape, found.args[0])
+
+    def _all(
+        self,
+        files: Mapping[str, list[Path]],
+        counts: Mapping[str, int],
+        declared: tuple[int, ...] | None,
+        shape: tuple[int, ...] | None,
+    ) -> dict[str, Images]:
+        images = {}
+        for split in sorted(files, key=lambda split: not counts[split]):  # empty ones last
+            if not counts[split] and shape is None:
+                raise FormatError(f"{self.where}: no rows here, and nothing says a picture's shape")
+            self.progress.start(f"read {split}", counts[split], "examples")
+            images[split] = self._split(files[split], counts[split], declared, shape)
+            shape = images[split].shape[1:]
+        return images
+
+    def _split(
+        self,
+        files: list[Path],
+        count: int,
+        declared: tuple[int, ...] | None,
+        shape: tuple[int, ...] | None,
+    ) -> Images:
+        if not count and shape is not None:
+            return empty_images((0, *shape))
+        if self.columns[files[0]].encoded and not self._bare(files, declared):
+            return self._encoded(files, count, declared, shape)
+        return self._pixels(files, count, shape)
+
+    def _bare(self, files: list[Path], declared: tuple[int, ...] | None) -> bool:
+        """Whether the bytes of pictures are pixels and nothing else, by the first of them."""
+        for file in files:
+            for batch in self.reader.batches(file, list(self.columns[file].images)):
+                if batch.num_rows:
+                    [data] = _hub_pixels.encoded(batch.column(0).slice(0, 1), f"{file}, row", 0)
+                    return _hub_pixels.is_bare(data, declared)
+        return False
+
+    def _encoded(
+        self,
+        files: list[Path],
+        count: int,
+        declared: tuple[int, ...] | None,
+        shape: tuple[int, ...] | None,
+    ) -> Images:
+        images, at, lossy = None, 0, 0
+        for file, row, block in self._blocks(files):
+            if images is None:
+                shape = shape or _hub_pixels.decoded(block[0], f"{file}, row {row}")[0].shape
+                images = self._room(count, shape)
+            if at + len(block) > count:
+                break
+            fill = partial(_fill, images, at, block, f"{file}, row", row, declared is None)
+            for done, changed in _workers.run(fill, len(block), size=_ROWS, workers=self.workers):
+                self.progress.advance(done)
+                lossy += changed
+            at += len(block)
+        self._check_count(files, at, count)
+        if lossy:
+            self.progress.note(
+                f"{files[0]}: {lossy:,} of {count:,} pictures are JPEG or lossy WebP: these are "
+                "not the original pixels"
+            )
+        assert images is not None  # count is not 0
+        return images
+
+    def _blocks(self, files: list[Path]) -> Iterator[tuple[Path, int, list[bytes]]]:
+        """The encoded pictures of the files, many at a time, with the row of the first."""
+        for file in files:
+            block: list[bytes] = []
+            row = size = 0
+            for batch in self.reader.batches(file, list(self.columns[file].images)):
+                found = _hub_pixels.encoded(batch.column(0), f"{file}, row", row + len(block))
+                block += found
+                size += sum(map(len, found))
+                if size >= _BLOCK:
+                    yield file, row, block
+                    row, size, block = row + len(block), 0, []
+            if block:
+                yield file, row, block
+
+    def _pixels(self, files: list[Path], count: int, shape: tuple[int, ...] | None) -> Images:
+        values, at, first = None, 0, files[0]
+        for file in files:
+            row = 0
+            for batch in self.reader.batches(file, list(self.columns[file].images)):
+                part = _hub_pixels.table(batch, self.columns[file], f"{file}, row", row)
+                if part.dtype.kind != "f" and part.dtype != np.uint8:  # no scale to be found
+                    part = to_bytes(part, f"{file}, rows from {row}")
+                if values is None and len(part):
+                    room = self._room(count, (*part.shape[1:], part.dtype.itemsize))
+                    values = room.reshape(-1).view(part.dtype).reshape(count, *part.shape[1:])
+                if values is not None and len(part):
+                    if (part.dtype, part.shape[1:]) != (values.dtype, values.shape[1:]):
+                        raise FormatError(
+                            f"{file}, row {row}: {part.dtype} of shape {part.shape[1:]}, "
+                            f"the others have {values.dtype} of shape {values.shape[1:]}"
+                        )
+                    if at + len(part) > count:
+                        break
+                    values[at : at + len(part)] = part
+                    release(values[at : at + len(part)].reshape(-1).view(np.uint8))
+                row, at = row + len(part), at + len(part)
+                self.progress.advance(len(part))
+        self._check_count(files, at, count)
+        assert values is not None  # count is not 0
+        images = values if values.dtype == np.uint8 else to_bytes(values, str(first))
+        found = _hub_pixels.upright(images, self.columns[first], shape, str(first))
+        if shape is not None and found.shape[1:] != shape:
+            raise FormatError(
+                f"{first}: pictures of shape {found.shape[1:]}, expected {shape} as the others have"
+            )
+        return found
+
+    def _room(self, count: int, shape: tuple[int, ...]) -> Images:
+        needed = count * math.prod(shape)
+        limit = max(_LIMIT, _RATIO * self.size)
+        if math.prod(shape) >= _sidecar.PICTURE_LIMIT or needed > limit:
+            raise FormatError(
+                f"{self.where}: {self.size:,} bytes that would become {needed:,} bytes of "
+                f"pictures, more than {limit:,}; refused"
+            )
+        return empty_images((count, *shape), shared=True)
+
+    def _check_count(self, files: list[Path], found: int, count: int) -> None:
+        if found != count:
+            raise FormatError(f"{files[0]}: {count:,} labels, {found:,} pictures; it is damaged")
+
+
+def _fill(
+    images: Images,
+    at: int,
+    block: list[bytes],
+    where: str,
+    row: int,
+    free: bool,
+    start: int,
+    stop: int,
+) -> tuple[int, int]:
+    """Decode a part of `block`; the number of pictures, and of those that are lossy."""
+    shape, found, lossy = images.shape[1:], images[at + start : at + stop], 0
+    written: dict[int, bytes] = {}  # lines of pictures as mnistprep writes them, which are fast
+    for k in range(start, stop):
+        plain = _png.plain_lines(block[k], shape) if shape[2:] in ((), (3,)) else None
+        if plain is not None:
+            written[k - start] = plain
+            continue
+        picture, kind = _hub_pixels.decoded(block[k], f"{where} {row + k}")
+        if free and picture.ndim == 3 and picture.shape[:2] == shape:
+            raise _ColourFound(picture.shape)
+        found[k - start] = _fit(picture, shape, f"{where} {row + k}")
+        lossy += kind.lossy is not None
+    if written:
+        found[list(written)] = _png.unfiltered(b"".join(written.values()), shape)
+    release(found)
+    return stop - start, lossy
+
+
+def _fit(picture: Images, shape: tuple[int, ...], where: str) -> Images:
+    if picture.ndim == 2 and shape[2:] == (3,):
+        picture = np.repeat(picture[:, :, None], 3, axis=2)
+    if picture.shape != shape:
+        found, expected = ("x".join(map(str, sizes)) for sizes in (picture.shape, shape))
+        raise FormatError(f"{where}: {found} pixels, expected {expected} as the others have")
+    return picture
+
+
+def places(reader: Reader, files: list[Path], indices: Sequence[int]) -> list[str]:
+    """The files of examples and their rows there, from 0."""
+    ends, total = [], 0
+    for file in files:
+        columns = _hub_columns.find(reader.schema(file), file)
+        total += sum(batch.num_rows for batch in reader.batches(file, [columns.label]))
+        ends.append(total)
+    found = []
+    for index in indices:
+        number = bisect_right(ends, index)
+        start = ends[number - 1] if number else 0
+        found.append(f"{files[number]}, row {index - start}")
+    return found

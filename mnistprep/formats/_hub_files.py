@@ -1,0 +1,86 @@
+"""Which files of a folder are of which split: shards by their names, none left out or merged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from mnistprep._files import head
+from mnistprep._text import printable
+from mnistprep.dataset import SPLITS
+from mnistprep.errors import FormatError
+from mnistprep.formats._splits import by_split, named_split
+
+_SHARD = re.compile(r"-(\d{5})-of-(\d{5})(?![0-9])")
+_HASH = re.compile(r"-[0-9a-f]{16}$")  # datasets once put one behind the number of a shard
+_NUMBER = re.compile(r"(?<![a-z0-9])\d+(?![a-z0-9])", re.IGNORECASE)
+_SPLIT_FOLDER = re.compile(r"train|training|valid|validation|val|dev|test|testing|eval|t10k", re.I)
+
+
+def is_split_folder(folder: Path) -> bool:
+    """Whether a folder is called like a split."""
+    return _SPLIT_FOLDER.fullmatch(folder.name) is not None
+
+
+def splits(
+    where: Path, files: Iterable[Path], written: Callable[[Path], str | None], *, whole: bool
+) -> dict[str, list[Path]]:
+    """The files of each split, in the order of their numbers, in the order of SPLITS.
+
+    A file is of the split that its name says, or that of its folder in `where`, or the file itself
+    (`written`), or else of train. Raises FormatError when two kinds of names are of one split, and,
+    with `whole`, when a shard is not there.
+    """
+    groups: dict[tuple[Path, str], list[Path]] = {}
+    for file in files:
+        stem = _NUMBER.sub("#", _HASH.sub("", file.stem))
+        groups.setdefault((file.parent, stem), []).append(file)
+    found: dict[str, list[Path]] = {}
+    for (parent, _), group in groups.items():
+        if whole:
+            _check_shards(group)
+        first = group[0]
+        split = named_split(first.name) or _of_folder(where, parent) or written(first) or "train"
+        if split in found:
+            names = " and ".join(printable(part[0].name, 60) for part in (found[split], group))
+            raise FormatError(
+                f"{where}: {names} would both be {split}, by their names; give the path of one, or "
+                "rename the other"
+            )
+        [found[split]] = by_split(group).values()
+    return {split: found[split] for split in SPLITS if split in found}
+
+
+def _of_folder(where: Path, parent: Path) -> str | None:
+    folders = [parent, *parent.parents]
+    inner = folders[: folders.index(where) + 1]  # a folder of one split may be what was asked for
+    return next((named_split(folder.name) for folder in inner if is_split_folder(folder)), None)
+
+
+def _check_shards(group: list[Path]) -> None:
+    numbers = [(int(m[1]), int(m[2])) for file in group if (m := _SHARD.search(file.name))]
+    for total in {total for _, total in numbers}:
+        there = {number for number, of in numbers if of == total}
+        for number in range(total):
+            if number not in there:
+                some = next(file for file in group if f"of-{total:05}" in file.name)
+                name = _SHARD.sub(f"-{number:05}-of-{total:05}", some.name)
+                raise FormatError(f"{some.parent}: {name} is missing; get it too")
+    if len({total for _, total in numbers}) > 1:
+        raise FormatError(
+            f"{group[0].parent}: shards of two sets, {group[0].name} and {group[-1].name}; "
+            "keep one set"
+        )
+
+
+def instead(file: Path) -> str:
+    """What a file is that is not what its name says."""
+    start = head(file, 512).lstrip().lower()
+    if not start:
+        return "an empty file"
+    if start.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the data; run `git lfs pull`"
+    if start.startswith((b"<!doctype html", b"<html", b"<?xml")):
+        return "a web page, not data"
+    return f"{file.stat().st_size:,} bytes of something else"

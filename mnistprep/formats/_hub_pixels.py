@@ -1,0 +1,170 @@
+"""Pictures out of Arrow columns: encoded ones, nested lists of pixels, a column for each pixel."""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+import zlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mnistprep import _extras, _png
+from mnistprep._arrays import Images
+from mnistprep._text import printable
+from mnistprep.errors import FormatError
+from mnistprep.formats._hub_columns import Columns
+
+Array = npt.NDArray[Any]
+
+
+def encoded(column: Any, where: str, row: int) -> list[bytes]:
+    """The encoded pictures of a column; raises FormatError for a row that has none."""
+    types = _extras.load("pyarrow").types
+    column = plain(column)
+    data = column
+    if types.is_struct(column.type):
+        data = plain(column.field(column.type.get_field_index("bytes")))
+        if column.null_count:  # a null of the struct does not show in its fields
+            _refuse_null(column, None, where, row)
+    if data.null_count:
+        _refuse_null(data, column, where, row)
+    pictures: list[bytes] = data.to_pylist()
+    return pictures
+
+
+def _refuse_null(data: Any, column: Any, where: str, row: int) -> None:
+    k = int(np.argmax(data.is_null().to_numpy(zero_copy_only=False)))
+    path = column[k].as_py() if column is not None else None
+    name = path.get("path") if isinstance(path, dict) else None
+    if name:
+        raise FormatError(
+            f"{where} {row + k}: no picture, only its path {printable(str(name), 60)!r}; store the "
+            "pictures in the file (embed_table_storage of datasets does)"
+        )
+    raise FormatError(f"{where} {row + k}: no picture; leave such rows out")
+
+
+def decoded(data: bytes, where: str) -> tuple[Images, _png.Kind]:
+    """One encoded picture, (H, W) or (H, W, 3), and how it was stored.
+
+    Raises FormatError for one that is damaged: Pillow passes over wrong checksums of the pixels
+    of a PNG, here they count.
+    """
+    if data.startswith(_png.SIGNATURE):
+        at = len(_png.SIGNATURE)
+        while at < len(data):
+            size = int.from_bytes(data[at : at + 4], "big")
+            chunk, checksum = data[at + 4 : at + 8 + size], data[at + 8 + size : at + 12 + size]
+            if zlib.crc32(chunk).to_bytes(4, "big") != checksum:
+                raise FormatError(f"{where}: a damaged picture (wrong checksum)")
+            at += 12 + size
+            if chunk.startswith(b"IEND"):
+                break
+    return _png.examine(data, where)
+
+
+def is_bare(data: bytes, shape: tuple[int, ...] | None) -> bool:
+    """Whether bytes are as many as the pixels of a picture, and are no encoded picture."""
+    from PIL import Image, UnidentifiedImageError
+
+    side = math.isqrt(len(data))
+    if not data or len(data) != (side * side if shape is None else math.prod(shape)):
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            Image.open(io.BytesIO(data)).close()
+    except UnidentifiedImageError:
+        return not data.startswith(_png.SIGNATURE)
+    except Exception:  # Pillow knows the form, whatever it thinks of the rest
+        return False
+    return False
+
+
+def table(batch: Any, columns: Columns, where: str, row: int) -> Array:
+    """The numbers of a batch, (N, ...): of bytes, of a nested column, or of one for each pixel."""
+    types = _extras.load("pyarrow").types
+    if columns.encoded:
+        pictures = encoded(batch.column(0), where, row)
+        sizes = {len(data) for data in pictures}
+        if len(sizes) > 1:
+            raise FormatError(f"{where} {row} or later: pictures of {min(sizes)} and more bytes")
+        return np.frombuffer(b"".join(pictures), np.uint8).reshape(len(pictures), *sizes)
+    if len(columns.images) == 1 and types.is_nested(plain(batch.column(0)).type):
+        return _nested(plain(batch.column(0)), where, row)
+    found = {name: _numbers(batch.column(name), where, row) for name in columns.images}
+    kinds = {values.dtype for values in found.values()}
+    pixels = np.empty((batch.num_rows, len(found)), np.result_type(*kinds))
+    if any(not np.can_cast(kind, pixels.dtype, "safe") for kind in kinds):
+        raise FormatError(f"{where} {row}: pixels of types that do not fit together")
+    for k, values in enumerate(found.values()):
+        pixels[:, k] = values
+    return pixels.reshape(len(pixels), *columns.grid) if columns.grid else pixels
+
+
+def plain(column: Any) -> Any:
+    """The column without extension types and dictionaries."""
+    types = _extras.load("pyarrow").types
+    while True:
+        if hasattr(column, "storage"):
+            column = column.storage
+        elif types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        else:
+            return column
+
+
+def _nested(column: Any, where: str, row: int) -> Array:
+    types, sizes = _extras.load("pyarrow").types, [len(column)]
+    while types.is_nested(column.type):
+        if column.null_count:
+            raise FormatError(f"{where} {row} or later: a list that is null")
+        if types.is_fixed_size_list(column.type):
+            size = column.type.list_size
+        else:
+            lengths = column.value_lengths().to_numpy(zero_copy_only=False)
+            size = int(lengths[0]) if len(lengths) else 0
+            if (lengths != size).any():
+                k = int((lengths != size).argmax()) // math.prod(sizes[1:])
+                raise FormatError(f"{where} {row + k}: lists of several lengths, {size} and others")
+        sizes.append(size)
+        column = column.flatten()
+    values = _numbers(column, where, row)
+    if 0 in sizes[1:] and sizes[0]:
+        raise FormatError(f"{where} {row}: pictures without pixels")
+    return values.reshape(sizes)
+
+
+def _numbers(column: Any, where: str, row: int) -> Array:
+    if column.null_count:
+        raise FormatError(f"{where} {row} or later: a pixel is null")
+    values: Array = plain(column).to_numpy(zero_copy_only=False)
+    if values.dtype.kind not in "biuf":
+        raise FormatError(f"{where} {row}: {column.type} are no pixels")
+    return values
+
+
+def upright(images: Images, columns: Columns, shape: tuple[int, ...] | None, where: str) -> Images:
+    """The pictures of a table as (N, H, W) or (N, H, W, C).
+
+    A flat row of pixels has the given `shape`, or is a square. Three sizes are height, width and
+    channels, or channels first where only the first is 1 or 3. Raises FormatError.
+    """
+    sizes = images.shape[1:]
+    if len(sizes) == 1:
+        side = math.isqrt(sizes[0])
+        if shape is not None and math.prod(shape) == sizes[0]:
+            return images.reshape(len(images), *shape)
+        if side * side != sizes[0]:
+            raise FormatError(
+                f"{where}: {sizes[0]} pixels a row are not a square, and nothing says the shape"
+            )
+        return images.reshape(len(images), side, side)
+    if len(sizes) == 3 and sizes[0] in (1, 3) and sizes[2] not in (1, 3):
+        images = np.ascontiguousarray(np.moveaxis(images, 1, 3))
+    if len(sizes) > 3:
+        raise FormatError(f"{where}: pictures of {len(sizes)} dimensions")
+    return images[..., 0] if images.shape[3:] == (1,) else images

@@ -1,0 +1,133 @@
+"""Writing rows of pictures and labels as Hugging Face stores them, to parquet and arrow.
+
+    image    struct<bytes: binary, path: string>   a PNG; path is null
+    label    int64
+    metadata of the schema
+        huggingface   {"info": {"features": {"image": {"_type": "Image"},
+                      "label": {"names": [...], "_type": "ClassLabel"}}}}
+        mnistprep     {"classes": [...], "shape": [...], "split": ..., "empty": [...]}
+
+Specification: datasets/features of huggingface/datasets. The order and the types of the fields must
+be these: with any other, load_dataset gives plain tables or bytes, and says nothing. `shape` tells
+colour pictures that happen to be grey, `split` what a file is whose name does not say, and `empty`
+are splits without examples, which have no file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from mnistprep import _extras, _png, _workers
+from mnistprep._arrays import release
+from mnistprep._progress import Progress
+from mnistprep.dataset import Dataset, Split
+from mnistprep.errors import UnsupportedError, UsageError
+from mnistprep.formats import _hub_columns
+from mnistprep.formats._splits import named_split
+
+NAMES = {"train": "train", "valid": "validation", "test": "test"}  # of splits, as they are written
+_ROWS = 1000  # in a row group or record batch, and in a step of a worker
+
+
+def check(dataset: Dataset, shard: int) -> None:
+    """Raise for what cannot be written: channels that PNG does not have, a shard of no size."""
+    if shard < 0:
+        raise UsageError(f"shard must be 0 (one file a split) or more examples, not {shard}")
+    if len(dataset.shape) == 3 and dataset.shape[2] != 3:
+        raise UnsupportedError(f"PNG holds grey (H, W) or three channels, not {dataset.shape[2]}")
+
+
+def check_single(dataset: Dataset, shard: int, path: Path, progress: Progress) -> None:
+    """Raise for what a single file cannot hold: splits, shards."""
+    suffix = path.suffix
+    if len(dataset.splits) > 1:
+        listed = " and ".join(dataset.splits)
+        raise UnsupportedError(
+            f"one {suffix} file holds one split, not {listed}: choose one, or a folder"
+        )
+    if shard:
+        raise UsageError(f"shard={shard}: one {suffix} file has no shards: give a folder")
+    name = named_split(path.name)
+    if name and name not in dataset.splits:
+        progress.note(f"{path.name} will be read as {name}, by its name")
+
+
+def features(dataset: Dataset) -> dict[str, Any]:
+    """The features of a dataset as Hugging Face writes them in JSON."""
+    label = {"names": list(dataset.classes), "_type": "ClassLabel"}
+    return {"image": {"_type": "Image"}, "label": label}
+
+
+def schema(dataset: Dataset, split: str, empty: Sequence[str] = ()) -> Any:
+    """The Arrow schema of a split; `empty` are splits that have no file."""
+    arrow = _extras.load("pyarrow")
+    own = {
+        "classes": list(dataset.classes), "shape": list(dataset.shape),
+        "split": split, "empty": list(empty),
+    }  # fmt: skip
+    metadata = {"huggingface": {"info": {"features": features(dataset)}}, _hub_columns.OWN: own}
+    image = arrow.struct([("bytes", arrow.binary()), ("path", arrow.string())])
+    return arrow.schema(
+        [("image", image), ("label", arrow.int64())],
+        {key: json.dumps(value) for key, value in metadata.items()},
+    )
+
+
+def write(
+    split: Split,
+    form: Any,
+    files: list[Path],
+    shard: int,
+    opened: Callable[[Path], Any],
+    *,
+    progress: Progress,
+    workers: int | None,
+) -> None:
+    """Write a split in the schema `form` into `files`, `shard` examples each (0: all in one).
+
+    `opened` gives a writer of record batches for a file, which is a context.
+    """
+    left = iter(files)
+    for _, parts in groupby(_batches(split, form, shard, workers), key=lambda part: part[0]):
+        with opened(next(left)) as writer:
+            for _, batch in parts:
+                writer.write_batch(batch)
+                progress.advance(batch.num_rows)
+    for file in left:  # a split without examples
+        with opened(file):
+            pass
+
+
+def shards(split: Split, shard: int) -> int:
+    """The number of files that a split needs."""
+    return max(1, -(-len(split) // shard)) if shard else 1
+
+
+def _batches(split: Split, form: Any, shard: int, workers: int | None) -> Iterator[tuple[int, Any]]:
+    """Record batches, each with the number of the shard that it belongs in."""
+    arrow = _extras.load("pyarrow")
+    start = 0
+    for pictures in _workers.run(partial(_encode, split), len(split), size=_ROWS, workers=workers):
+        stop = start + len(pictures)
+        while pictures:
+            number = start // shard if shard else 0
+            count = min(len(pictures), (number + 1) * shard - start) if shard else len(pictures)
+            data = arrow.array(pictures[:count], arrow.binary())
+            image = arrow.StructArray.from_arrays(
+                [data, arrow.nulls(count, arrow.string())], fields=list(form.field("image").type)
+            )
+            labels = arrow.array(split.labels[start : start + count])
+            yield number, arrow.record_batch([image, labels], schema=form)
+            start, pictures = start + count, pictures[count:]
+        assert start == stop
+
+
+def _encode(split: Split, start: int, stop: int) -> list[bytes]:
+    pictures = list(_png.encode(split.images[start:stop]))
+    release(split.images[start:stop])
+    return pictures
