@@ -1,0 +1,229 @@
+"""The arrays of an HDF5 file: listed and read apart from this process, checked before it.
+
+Nothing is followed out of the file (external links and storage, virtual arrays), nor inside it but
+for plain hard links. What an array promises must be there: HDF5 gives zeros for what was never
+written, and those are no pictures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnistprep import _extras
+from mnistprep._arrays import empty_images, release
+from mnistprep._progress import Progress
+from mnistprep._text import printable
+from mnistprep.errors import FormatError
+from mnistprep.formats import _isolated
+from mnistprep.formats._roles import Array
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_MATLAB = b"MATLAB 7.3 MAT-file"
+_STEP = 4 << 20  # bytes
+_DEPTH, _NAMES = 3, 10_000  # of groups in groups; of arrays
+_RATIO = 1032  # deflate reaches 1032 to 1 and no more
+_TEXT = 64 << 20  # bytes of class names
+
+
+@dataclass(frozen=True)
+class Table:
+    """An array of a file. `dtype` is "" where it holds `texts`; dims are the names of its axes."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    texts: tuple[str, ...] | None
+    dims: tuple[str, ...]
+    attributes: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A row of Fuel's attribute `split`: rows start to stop of the array `source` are `split`."""
+
+    split: str
+    source: str
+    start: int
+    stop: int
+    plain: bool
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a file holds: arrays by path, Fuel's parts, the names of its attributes."""
+
+    tables: dict[str, Table]
+    parts: tuple[Part, ...]
+    attributes: tuple[str, ...]
+
+
+def is_hdf5(path: Path, *, matlab: bool = False) -> bool:
+    """Whether `path` is an HDF5 file, of MATLAB or (the default) not."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(len(_MATLAB))
+        if start.startswith(_SIGNATURE):
+            return not matlab
+        for place in (512, 1024, 2048):  # behind somebody's own header, as MATLAB's
+            file.seek(place)
+            if file.read(8) == _SIGNATURE:
+                return start.startswith(_MATLAB) == matlab
+    return False
+
+
+def listing(path: Path) -> Listing:
+    """What is in the file; raises FormatError for what is damaged, or leads out of the file."""
+    h5py = _extras.load("h5py")
+    if not path.is_file():
+        raise FormatError(f"{path}: not an HDF5 file")
+    (found,) = _isolated.run(lambda: _listing(h5py, path), str(path))
+    return found
+
+
+def load(
+    path: Path, tables: Mapping[str, Table], names: Iterable[str], progress: Progress
+) -> dict[str, Array]:
+    """The named arrays of `tables`, each of a number type. Raises FormatError."""
+    h5py = _extras.load("h5py")
+    data: dict[str, Array] = {}
+    for name in names:
+        table, kind = tables[name], np.dtype(tables[name].dtype)
+        raw = empty_images((math.prod(table.shape) * kind.itemsize,), shared=True)
+        data[name] = raw.view(kind).reshape(table.shape)
+    progress.start(f"read {path.name}", sum(len(array) for array in data.values()), "examples")
+    for step in _isolated.run(lambda: _fill(h5py, path, data), str(path)):
+        progress.advance(step)
+    return data
+
+
+def _fill(h5py: Any, path: Path, data: dict[str, Array]) -> Iterator[int]:
+    with h5py.File(path, "r") as file:
+        for name, out in data.items():
+            array = file[name]
+            if array.shape != out.shape or array.dtype != out.dtype:
+                raise FormatError(f"{path}: changed while it was read")
+            chunk = array.chunks[0] if array.chunks else 1
+            step = max(1, _STEP // max(1, out[:1].nbytes * chunk)) * chunk
+            for start in range(0, len(out) if out.size else 0, step):
+                part = out[start : start + step]
+                part[...] = array[start : start + step]
+                release(part.view(np.uint8))
+                yield len(part)
+
+
+def _listing(h5py: Any, path: Path) -> Iterator[Listing]:
+    with h5py.File(path, "r") as file:
+        tables: dict[str, Table] = {}
+        _walk(h5py, file, "", 0, tables, path.stat().st_size, str(path))
+        attributes = tuple(sorted(file.attrs))
+        parts = _parts(file.attrs["split"], str(path)) if "split" in attributes else ()
+        yield Listing(tables, parts, attributes)
+
+
+def _walk(
+    h5py: Any, group: Any, prefix: str, depth: int, tables: dict[str, Table], size: int, where: str
+) -> None:
+    for name in group:
+        full = prefix + name
+        place = f"{where}: {printable(full, 80)}"
+        link = group.get(name, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            kind = "an external" if isinstance(link, h5py.ExternalLink) else "a soft"
+            raise FormatError(f"{place}: {kind} link, which mnistprep does not follow")
+        item = group[name]
+        if isinstance(item, h5py.Group):
+            if name == "#refs#" or name == "#subsystem#":  # where MATLAB keeps what cells hold
+                continue
+            if depth == _DEPTH:
+                raise FormatError(f"{place}: groups in groups in groups; not a dataset")
+            _walk(h5py, item, f"{full}/", depth + 1, tables, size, where)
+        elif isinstance(item, h5py.Dataset):
+            tables[full] = _table(h5py, item, size, place)
+        if len(tables) > _NAMES:
+            raise FormatError(f"{where}: more than {_NAMES:,} arrays; not a dataset")
+
+
+def _table(h5py: Any, array: Any, size: int, where: str) -> Table:
+    plan = array.id.get_create_plist()
+    if plan.get_layout() == h5py.h5d.VIRTUAL:
+        raise FormatError(f"{where}: a virtual array, whose data are in other files; copy them in")
+    if plan.get_external_count():
+        raise FormatError(f"{where}: its data are in another file; copy them in")
+    if array.shape is None:
+        raise FormatError(f"{where}: an array of nothing")
+    attributes: dict[str, object] = {}
+    for name in array.attrs:
+        if name.startswith("MATLAB_"):
+            value = array.attrs[name]
+            attributes[name] = value.decode("latin1") if isinstance(value, bytes) else str(value)
+    dims = tuple(dim.label for dim in array.dims) if "DIMENSION_LABELS" in array.attrs else ()
+    if h5py.check_string_dtype(array.dtype) is not None:
+        if array.ndim > 1 or array.size > 1 << 20 or array.size * array.dtype.itemsize > _TEXT:
+            raise FormatError(f"{where}: texts of shape {array.shape}, expected class names")
+        texts = np.atleast_1d(array.asstr("utf-8")[()])
+        return Table(array.shape, "", tuple(map(str, texts)), dims, attributes)
+    if h5py.check_ref_dtype(array.dtype) is not None and attributes.get("MATLAB_class") == "cell":
+        return Table(array.shape, "", _cell(h5py, array, where), dims, attributes)
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        raise FormatError(f"{where}: holds {array.dtype} values, expected plain numbers")
+    _check_written(array, size, where)
+    return Table(array.shape, array.dtype.str, None, dims, attributes)
+
+
+def _cell(h5py: Any, array: Any, where: str) -> tuple[str, ...]:
+    """The texts of a MATLAB cell array; characters are UTF-16 units there."""
+    if array.size > 1 << 20:
+        raise FormatError(f"{where}: a cell array of {array.size:,} items")
+    texts = []
+    for reference in array[()].reshape(-1):
+        item = array.file[reference] if reference else None
+        if not isinstance(item, h5py.Dataset) or item.dtype != np.uint16 or item.size > 1 << 20:
+            raise FormatError(f"{where}: a cell array, expected one of texts")
+        empty = "MATLAB_empty" in item.attrs
+        data = b"" if empty else item[()].astype("<u2").tobytes()
+        texts.append(data.decode("utf-16-le", "replace"))
+    return tuple(texts)
+
+
+def _check_written(array: Any, size: int, where: str) -> None:
+    """All that the array promises is in the file, which has `size` bytes."""
+    promised = array.size * array.dtype.itemsize
+    stored = array.id.get_storage_size()
+    packed = array.chunks is not None and array.id.get_create_plist().get_nfilters() > 0
+    if stored > size or stored * (_RATIO if packed else 1) < promised:
+        raise FormatError(
+            f"{where}: promises {promised:,} bytes, the file has {min(stored, size):,} for it; "
+            "it was never fully written, or is damaged"
+        )
+    if array.chunks and promised:
+        if math.prod(array.chunks) * array.dtype.itemsize > max(_STEP, _RATIO * size):
+            raise FormatError(f"{where}: chunks of {array.chunks} are beyond the file; damaged")
+        pairs = zip(array.shape, array.chunks, strict=True)
+        count = math.prod(-(-length // chunk) for length, chunk in pairs)
+        if array.id.get_num_chunks() != count:
+            raise FormatError(
+                f"{where}: {array.id.get_num_chunks():,} of {count:,} chunks were written; "
+                "what is missing would read as zeros"
+            )
+
+
+def _parts(rows: Any, where: str) -> tuple[Part, ...]:
+    """Fuel's table of splits; see fuel.datasets.hdf5.H5PYDataset."""
+    needed = {"split", "source", "start", "stop"}
+    if not isinstance(rows, np.ndarray) or not needed <= set(rows.dtype.names or ()):
+        return ()
+    parts = []
+    for row in rows.reshape(-1)[:1000]:
+        split, source = (bytes(row[key]).decode("utf-8", "replace") for key in ("split", "source"))
+        # One number each, or an array of one in the files of older versions.
+        start, stop = (int(np.reshape(row[key], -1)[0]) for key in ("start", "stop"))
+        whole = "indices" not in rows.dtype.names or not row["indices"]
+        if "available" not in rows.dtype.names or np.all(row["available"]):
+            parts.append(Part(split, source, start, stop, whole))
+    return tuple(parts)
