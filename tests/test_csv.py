@@ -145,7 +145,6 @@ def test_blocks_may_end_anywhere(
 BAD = {
     "too few values": ("1,2,3,4", "line 31: expected 37 values, found 4"),
     "too many values": (",".join("1" * 38), "line 31: expected 37 values, found 38"),
-    "a blank line": ("", "line 31: expected 37 values, found 1"),
     "not a number": (",".join(["1"] * 36 + ["NaN"]), "line 31: column 37 is 'NaN', not a whole"),
     "an empty field": (",".join(["1"] * 35 + ["", "1"]), "line 31: column 36 is '', not a whole"),
     "a fraction": (",".join(["1", "0.5"] + ["1"] * 35), "line 31: column 2 is '0.5', not a whole"),
@@ -162,9 +161,9 @@ BAD = {
     "huger label": (",".join(["9" * 30] + ["1"] * 36), "labels end at 2,147,483,647"),
     "many labels": (",".join(["2147483647"] + ["1"] * 36), "beyond the 1,048,576 classes"),
     "a stray return": (",".join(["1"] * 36 + ["1\r1"]), "line 31: column 37 is '1\\r1', not a"),
-    "spaces": (", ".join(["1"] * 37), "line 31: column 2 is ' 1', not a whole"),
+    "inner spaces": ("1 ,1 1" + ",1" * 35, "line 31: column 1 is '1 ', not a whole"),
     "semicolons": (";".join(["1"] * 37), "line 31: expected 37 values, found 1"),
-    "another alphabet": (",".join(["1"] * 36 + ["٣"]), "not plain text"),
+    "another alphabet": (",".join(["1"] * 36 + ["٣"]), "line 31: column 37 is"),
     "a NUL": (",".join(["1"] * 36 + ["\0"]), "line 31: column 37 is '\\x00', not a whole"),
     "a long line": ("1" * 300, "line 31: longer than any row of 37 values"),
 }
@@ -197,7 +196,7 @@ def test_a_file_without_labels_is_refused_with_the_reason(tmp_path: Path) -> Non
     path = tmp_path / "test.csv"
     pixels = "\n".join(",".join(map(str, image)) for image in IMAGES.reshape(40, -1))
     path.write_text(",".join(f"pixel{k}" for k in range(36)) + "\n" + pixels)
-    with pytest.raises(FormatError, match=r"no column is called `label` among 36; a file without"):
+    with pytest.raises(FormatError, match="no column is called `label` among 36; read it with"):
         mnistprep.read(path)
     path.write_text(pixels)
     with pytest.raises(FormatError, match="36 values a row are a picture without a label"):
@@ -234,7 +233,7 @@ def test_one_file_holds_one_split_and_no_names(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="header=rowcol only"):
         mnistprep.write(wide, tmp_path / "other.csv", header="none")
     assert mnistprep.read(mnistprep.write(wide, tmp_path / "w_train.csv")).shape == (4, 9)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["train.csv", "w_train.csv"]
+    assert sorted(p.name for p in tmp_path.glob("*.csv")) == ["train.csv", "w_train.csv"]
 
 
 def test_files_of_a_folder_are_named_after_their_split(tmp_path: Path) -> None:

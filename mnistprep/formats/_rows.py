@@ -1,4 +1,4 @@
-"""Rows of comma-separated whole numbers, from bytes to pixels without a loop over them."""
+"""Rows of plain whole numbers, from bytes to pixels without a loop over them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Dialect:
-    """What one file looks like: where rows start, their columns, the label's, the picture shape."""
+    """What one file looks like: where rows start, their columns, the label's, the separator."""
 
     start: int  # bytes before the first row
     lines: int  # lines before the first row
     columns: int
     label: int  # column
-    shape: tuple[int, int]
+    shape: tuple[int, ...]  # of a picture
+    separator: int  # byte
 
 
 def parse(file: Path, block: Images, dialect: Dialect, row: int, pixels: Images) -> list[int]:
@@ -35,7 +36,9 @@ def parse(file: Path, block: Images, dialect: Dialect, row: int, pixels: Images)
     digits = text - np.uint8(48)
     between = digits > 9
     ends, shape = np.flatnonzero(between), (len(pixels), dialect.columns)
-    if len(ends) != shape[0] * shape[1] or not _is_table(text[ends].reshape(shape)):
+    if len(ends) != shape[0] * shape[1] or not _is_table(
+        text[ends].reshape(shape), dialect.separator
+    ):
         raise _explain(file, text, dialect, row)
     stops = ends.reshape(shape)[:, dialect.label]
     starts = np.append(-1, ends)[:-1].reshape(shape)[:, dialect.label] + 1
@@ -61,9 +64,9 @@ def parse(file: Path, block: Images, dialect: Dialect, row: int, pixels: Images)
     return labels
 
 
-def _is_table(found: Images) -> bool:
-    """Whether every row of separators is commas and a newline."""
-    return bool((found[:, :-1] == 44).all() and (found[:, -1] == 10).all())
+def _is_table(found: Images, separator: int) -> bool:
+    """Whether what stands between the numbers of every row is separators and a newline."""
+    return bool((found[:, :-1] == separator).all() and (found[:, -1] == 10).all())
 
 
 def _are_numbers(text: Images, between: npt.NDArray[np.bool_], labels: Numbers) -> bool:
@@ -88,7 +91,7 @@ def _explain(file: Path, text: Images, dialect: Dialect, row: int) -> FormatErro
     """The error for the first line of a block that is not a row of the dialect."""
     for k, line in enumerate(text.tobytes()[:-1].split(b"\n")):
         where = f"{file}, line {row + k + dialect.lines + 1}"
-        fields = line.split(b",")
+        fields = line.split(bytes([dialect.separator]))
         if len(fields) != dialect.columns:
             return FormatError(f"{where}: expected {dialect.columns} values, found {len(fields)}")
         for column, field in enumerate(fields):

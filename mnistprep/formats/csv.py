@@ -10,192 +10,264 @@
     header=none     no header                    J. Redmon's files
 
 Read by pandas.read_csv (with header=None for `none`), polars, numpy.loadtxt, Hugging Face `csv`.
-Grey pictures only. Reading finds the dialect and the label column by itself; pictures that are not
-square need the `rowcol` header or the sidecar. A file without labels is refused.
+Grey pictures only. Reading finds separator, names, label and order of the pixels by itself, and
+pixels divided by 255 or 256 where they are exact; pictures that are not square need names such as
+`1x1` or the sidecar. A file without labels is refused, unless it is asked for as unlabelled.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from mnistprep import _workers
-from mnistprep._arrays import Images, empty_images, map_bytes, release
-from mnistprep._files import head
+from mnistprep._arrays import Images, empty_images, release
 from mnistprep._progress import Progress, quiet
-from mnistprep.dataset import SPLITS, Dataset, Split, default_classes, idx_label_type
+from mnistprep._text import printable
+from mnistprep.dataset import CHUNK, Dataset, Labels, Split
 from mnistprep.errors import FormatError, UnsupportedError, UsageError
-from mnistprep.formats import _rows, _sidecar
+from mnistprep.formats import _csvcells, _csvfiles, _csvtext, _csvwrite, _rows, _sidecar
+from mnistprep.formats._csvcolumns import Columns, columns_of
 from mnistprep.formats._rows import Dialect
 from mnistprep.formats._splits import named_split
 
-SUFFIXES: tuple[str, ...] = (".csv",)
+SUFFIXES: tuple[str, ...] = (".csv", ".csv.gz")
 DEFAULT_OUTPUT = "{name}_csv"
 NEEDS: tuple[str, ...] = ()
 Header = Literal["none", "rowcol", "pixel0", "pixel1"]
+Separator = Literal["comma", "semicolon", "tab", "space"]
 
-_ROWS = 250  # rows a step, written
 _BLOCK = 64 << 10  # bytes a step, read: what is made of them stays in the processor's cache
 _SPAN = 16  # blocks a worker takes at once
-_NUMBERS = re.compile(rb'[-+0-9.,eENnAa" ]+')  # what is no pixel among them is said on reading
-_LABEL = re.compile(r"label|class|target|digit|y", re.IGNORECASE)
-_MARK = b"\xef\xbb\xbf"  # the byte-order mark of UTF-8, as Excel writes it
-_LINE_LIMIT = 16 << 20  # bytes; a picture of 2048 x 2048 fits
-_TAIL = 1 << 18  # bytes
+_LOOK = 64 << 10  # bytes; the first two lines of most files
+_LEAST = 16  # numbers in a row that is not plain: a picture of 4 x 4
+_BYTES = {"comma": b",", "semicolon": b";", "tab": b"\t", "space": b" "}
+_UNLABELLED = "unlabelled"
+_SINGLE = re.compile(r"\.csv(\.gz)?$", re.IGNORECASE)
 
 
 def sniff(path: Path) -> bool:
-    """Whether `path` is a text of comma-separated numbers, or a folder with such .csv files."""
+    """Whether `path` is a text of rows of numbers, or a folder with such .csv files.
+
+    A spreadsheet that is called .csv counts: nobody else can say what is wrong with it.
+    """
     if not path.is_dir():
-        return _is_rows(path, 3)
+        return _is_rows(path, own=False) or _is_spreadsheet(path)
     own = (path / _sidecar.NAME).is_file()
     if not own and any(entry.is_dir() for entry in path.glob("[!.]*")):
         return False  # what lies in the folders may be the dataset
-    return any(_is_rows(file, 1 if own else 3) for file in _texts(path))
+    return any(_is_rows(file, own=own) for file in _csvfiles.tables(path))
 
 
-def _texts(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.glob("*.csv") if not file.name.startswith("."))
+def _is_spreadsheet(path: Path) -> bool:
+    return path.suffix.lower() == ".csv" and _csvtext.is_spreadsheet(path)
 
 
-def _is_rows(path: Path, commas: int) -> bool:
-    if not path.is_file():
+def _is_rows(path: Path, *, own: bool) -> bool:
+    if _csvtext.no_table(path):
         return False
-    with path.open("rb") as file:
-        first = file.readline(_LINE_LIMIT).removeprefix(_MARK)
-        line = file.readline(_LINE_LIMIT) or first
-    return line.count(b",") >= commas and _NUMBERS.fullmatch(line[:4096].rstrip()) is not None
+    lines = _csvtext.first_lines(path, _LOOK)
+    if len(lines) < 2 and not any(b"\0" in line for line in lines):
+        lines = _csvtext.first_lines(path, _csvtext.LINE_LIMIT)
+    if not lines or b"\0" in lines[0]:
+        return False
+    separator = _csvtext.separator_of(lines[:20])
+    fields = _csvtext.split(lines[1] if len(lines) > 1 else lines[0], separator)
+    words = [field for field in fields if not _csvtext.is_number(field)]
+    if len(words) > 2 or any(re.search(rb"[][{}<>:=@]", word) for word in words):
+        return False
+    if not words and all(re.fullmatch(rb"[-+0-9.eE\" ]+", field) for field in fields):
+        return len(fields) > (1 if own else 3 if separator == b"," else 4)
+    return len(fields) - len(words) >= _LEAST
 
 
-def read(path: Path, *, progress: Progress = quiet, workers: int | None = None) -> Dataset:
-    """Read one file or a folder of them; raises FormatError with the line that is wrong."""
-    files = _files(path)
-    sidecar = _sidecar.find(path) if path.is_dir() else None
-    splits = {}
-    for name, file in files.items():
-        data = _trimmed(map_bytes(file))
-        if not len(data) and sidecar:
-            splits[name] = Split(empty_images((0, *sidecar.shape)), np.empty(0, np.int64))
-            continue
-        dialect = _dialect(file, data, sidecar)
-        splits[name] = _read_rows(file, data, dialect, progress, workers)
-    return Dataset(path.name, splits, _sidecar.classes(sidecar, splits, path))
+@dataclass(frozen=True)
+class _Part:
+    """A split as a file has it: labels are numbers, of `names` where there are names, or None."""
+
+    images: Images
+    labels: Labels | None
+    names: tuple[str, ...] | None
 
 
-def _files(path: Path) -> dict[str, Path]:
-    if not path.is_dir():
-        return {_split_name(path): path}
-    files: dict[str, Path] = {}
-    for file in _texts(path):
-        name = _split_name(file)
-        if name in files:
-            raise FormatError(
-                f"{path}: {files[name].name} and {file.name} are both {name}; "
-                "keep one, or name the other after its split"
-            )
-        files[name] = file
-    if not files:
-        raise FormatError(f"{path}: no .csv files here")
-    return {name: files[name] for name in SPLITS if name in files}
+def read(
+    path: Path,
+    *,
+    progress: Progress = quiet,
+    workers: int | None = None,
+    unlabelled: bool = False,
+    orientation: Literal["upright", "stored"] = "upright",
+    scale: Literal["auto", "byte", "unit"] = "auto",
+) -> Dataset:
+    """Read one file or a folder of them; raises FormatError with the line that is wrong.
 
-
-def _split_name(file: Path) -> str:
-    return named_split(file.name) or "train"
-
-
-def _dialect(file: Path, data: Images, sidecar: _sidecar.Sidecar | None) -> Dialect:
-    lines = _first_lines(file, data)
-    fields = [field.strip('" ') for field in lines[0].split(",")]
-    named = any(re.search(r"[A-Za-z]", field) for field in fields)
-    if named:
-        label = _named_label(file, fields)
-    else:
-        label = 0 if sidecar else _guessed_label(file, lines + _last_lines(data))
-    shape = _shape(file, [f for k, f in enumerate(fields) if k != label], named, sidecar)
-    start = len(lines[0].encode()) + 1 if named else 0
-    return Dialect(start, int(named), len(fields), label, shape)
-
-
-def _trimmed(data: Images) -> Images:
-    """The bytes without a byte-order mark and without empty lines at the end."""
-    end = data[-_TAIL:].tobytes()
-    stop = len(data) - len(end) + len(end.rstrip(b"\r\n"))
-    return data[len(_MARK) if data[: len(_MARK)].tobytes() == _MARK else 0 : stop]
-
-
-def _first_lines(file: Path, data: Images) -> list[str]:
-    start = data[:_LINE_LIMIT].tobytes()
-    if b"\n" not in start and len(data) > _LINE_LIMIT:
-        raise FormatError(f"{file}: the first line is longer than {_LINE_LIMIT:,} bytes")
-    try:
-        lines = start.decode("ascii", errors="strict").split("\n")[:200]
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{file}: byte {error.start} is not plain text") from None
-    return lines if len(lines) == 1 else lines[:-1]
-
-
-def _last_lines(data: Images) -> list[str]:
-    end = data[-_TAIL:].tobytes().decode("latin1").rstrip("\r\n")
-    return end.split("\n")[1:]
-
-
-def _named_label(file: Path, fields: list[str]) -> int:
-    found = [k for k, field in enumerate(fields) if _LABEL.fullmatch(field)]
-    if not found:
-        raise FormatError(
-            f"{file}: no column is called `label` among {len(fields)}; a file without labels "
-            "(such as the Digit Recognizer's test.csv) is not a split that can be trained on"
-        )
-    if len(found) > 1:
-        raise FormatError(f"{file}: {len(found)} columns could be the label; name one `label`")
-    return found[0]
-
-
-def _guessed_label(file: Path, lines: list[str]) -> int:
-    """Column of the label in rows without names: the first, unless only the last can be it.
-
-    Corner pixels are background in these sets, so a column of zeros is no label where the other
-    end of the row varies. `lines` are some from the start of the file and some from its end, since
-    rows may be sorted by label.
+    With `unlabelled`, pictures without labels are read too, as the last class of that name.
+    `orientation` is for the files of EMNIST, which store pictures transposed and letters from 1:
+    `stored` gives what they hold. `scale` is for files whose pixels are all 0 or 1: bytes, or, as
+    `unit`, black and white.
     """
-    rows = [line.rstrip("\r").split(",") for line in lines]
-    columns = len(rows[0])
-    if math.isqrt(columns) ** 2 == columns and math.isqrt(columns - 1) ** 2 != columns - 1:
-        raise FormatError(
-            f"{file}: {columns} values a row are a picture without a label; "
-            "give the file with labels, or add a first column with them"
-        )
-    blank_first = all(row[0] == "0" for row in rows)
-    blank_last = all(row[-1] == "0" for row in rows)
-    return columns - 1 if blank_first and not blank_last else 0
+    sidecar = _sidecar.find(path) if path.is_dir() else None
+    files = _files(path, progress)
+    opened = {name: _opened(file, sidecar) for name, file in files.items()}
+    for name, (table, columns) in opened.items():
+        if table and columns and columns.label is None and not columns.one_hot and not unlabelled:
+            raise FormatError(_no_labels(table, files))
+        for note in columns.notes if columns else ():
+            progress.note(f"{name}: {note}")
+    parts = {}
+    for name, (table, columns) in opened.items():
+        if table is None or columns is None:
+            shape = sidecar.shape if sidecar else ()
+            parts[name] = _Part(empty_images((0, *shape)), np.empty(0, np.int64), None)
+            continue
+        part = _read_part(table, columns, progress, workers, scale)
+        kind = _csvfiles.emnist(table.file)
+        if kind and table.names is None and columns.plain and not sidecar:
+            part = _emnist(table.file, part, kind, orientation, progress)
+        parts[name] = part
+    return _dataset(path, parts, sidecar)
 
 
-def _shape(
-    file: Path, pixels: list[str], named: bool, sidecar: _sidecar.Sidecar | None
-) -> tuple[int, int]:
-    count = len(pixels)
-    if sidecar and len(sidecar.shape) == 2 and math.prod(sidecar.shape) == count:
-        return sidecar.shape[0], sidecar.shape[1]
-    corner = re.fullmatch(r"(\d{1,9})x(\d{1,9})", pixels[-1]) if named and pixels else None
-    if corner and int(corner[1]) * int(corner[2]) == count:
-        return int(corner[1]), int(corner[2])
-    side = math.isqrt(count)
-    if side * side != count or not count:
+def _files(path: Path, progress: Progress = quiet) -> dict[str, Path]:
+    own = (path / _sidecar.NAME).is_file()
+
+    def holds(file: Path) -> bool:
+        # What mnistprep wrote for an empty split has no rows.
+        return _is_rows(file, own=own) or (own and named_split(file.name) is not None)
+
+    return _csvfiles.by_split(path, holds, progress.note)
+
+
+def _opened(
+    file: Path, sidecar: _sidecar.Sidecar | None
+) -> tuple[_csvtext.Table, Columns] | tuple[None, None]:
+    if sidecar and not file.stat().st_size:
+        return None, None
+    table = _csvtext.open_table(file, own=sidecar is not None)
+    if table is None:
+        if sidecar is None:
+            raise FormatError(f"{file}: no rows")
+        return None, None
+    return table, columns_of(table, sidecar)
+
+
+def _no_labels(table: _csvtext.Table, files: dict[str, Path]) -> str:
+    given = [file.name for name, file in files.items() if name == "train" and file != table.file]
+    what = f"{table.columns} values a row are a picture without a label"
+    if table.names is not None:
+        what = f"no column is called `label` among {table.columns}"
+    known = table.names and table.names[0] == "pixel0" and table.columns == 784
+    whose = ", as in the Digit Recognizer's test.csv" if known else ""
+    return (
+        f"{table.file}: {what}{whose}; read it with --unlabelled (-R unlabelled=yes), or give "
+        f"{f'{given[0]} alone' if given else 'the file with labels, such as train.csv'}"
+    )
+
+
+def _read_part(
+    table: _csvtext.Table, columns: Columns, progress: Progress, workers: int | None, scale: str
+) -> _Part:
+    plain = columns.plain and not table.trailing and scale != "unit"
+    if plain and all(field.isdigit() for row in table.first[:5] for field in row):
+        dialect = Dialect(
+            min(table.start, len(table.data)), table.lines, table.columns, columns.label or 0,
+            columns.shape, table.separator[0],
+        )  # fmt: skip
+        try:
+            images, labels = _read_rows(table.file, table.data, dialect, progress, workers)
+        except FormatError as error:
+            try:  # perhaps only an empty line, a comment or a quote on the way
+                return _read_cells(table, columns, progress, workers, scale)
+            except FormatError:
+                raise error from None
+        return _Part(images, labels, None)
+    return _read_cells(table, columns, progress, workers, scale)
+
+
+def _read_cells(
+    table: _csvtext.Table, columns: Columns, progress: Progress, workers: int | None, scale: str
+) -> _Part:
+    images, texts = _csvcells.read(table, columns, progress, workers, scale)
+    if texts is None:
+        return _Part(images, None, None)
+    return _Part(images, *_csvcells.classes_of(table, columns.label, texts))
+
+
+def _emnist(file: Path, part: _Part, kind: str, orientation: str, progress: Progress) -> _Part:
+    if orientation == "stored":
+        progress.note(f"{file.name}: pictures are transposed, as EMNIST stores them")
+        return part
+    progress.note(
+        f"{file.name}: EMNIST stores pictures transposed; they are read upright "
+        "(-R orientation=stored reads what is there)"
+    )
+    names = _csvfiles.EMNIST[kind]
+    first = 1 if kind == "letters" else 0
+    labels = part.labels if part.labels is not None else np.empty(0, np.int64)
+    wrong = np.flatnonzero((labels < first) | (labels >= first + len(names)))
+    if len(wrong):
         raise FormatError(
-            f"{file}: {count} pixels a row are not a square, and neither a 1x1,1x2,... header "
-            "nor mnistprep.json says the shape"
+            f"{file}, row {wrong[0] + 1}: label {labels[wrong[0]]} is none of EMNIST {kind}'s, "
+            f"{first} to {first + len(names) - 1}; rename the file if it is another set's"
         )
-    return side, side
+    for start in range(0, len(part.images), CHUNK):
+        step = part.images[start : start + CHUNK]
+        step[...] = step.transpose(0, 2, 1).copy()
+        release(step)
+    return _Part(part.images, labels - first, tuple(names))
+
+
+def _dataset(path: Path, parts: dict[str, _Part], sidecar: _sidecar.Sidecar | None) -> Dataset:
+    """The dataset of the parts: numbers are labels, names are classes in alphabetical order."""
+    filled = {name: part for name, part in parts.items() if part.labels is not None}
+    filled = {name: part for name, part in filled.items() if len(part.images)}
+    named = [name for name, part in filled.items() if part.names is not None]
+    if len(named) not in (0, len(filled)):
+        raise FormatError(f"{path}: the labels of {', '.join(named)} are names, others are numbers")
+    if sidecar:
+        classes = sidecar.classes
+    elif named:
+        classes = _joined([part.names or () for part in filled.values()])
+    else:
+        classes = _sidecar.classes(None, _splits(filled, ()), path)
+    if unlabelled := [name for name, part in parts.items() if part.labels is None]:
+        classes = classes if _UNLABELLED in classes else (*classes, _UNLABELLED)
+        for name in unlabelled:
+            images = parts[name].images
+            labels = np.full(len(images), classes.index(_UNLABELLED), np.int64)
+            parts[name] = _Part(images, labels, None)
+    return Dataset(path.name, _splits(parts, classes), classes)
+
+
+def _joined(names: list[tuple[str, ...]]) -> tuple[str, ...]:
+    """All names in alphabetical order; in their own where all have the same."""
+    return names[0] if len(set(names)) == 1 else tuple(sorted({n for part in names for n in part}))
+
+
+def _splits(parts: dict[str, _Part], classes: tuple[str, ...]) -> dict[str, Split]:
+    splits = {}
+    for name, part in parts.items():
+        labels = part.labels if part.labels is not None else np.empty(0, np.int64)
+        if part.names is not None:
+            if strange := [label for label in part.names if label not in classes]:
+                raise FormatError(
+                    f"{name}: {printable(strange[0], 40)!r} is none of the {len(classes)} classes "
+                    f"in {_sidecar.NAME}"
+                )
+            labels = np.array([classes.index(label) for label in part.names], np.int64)[labels]
+        splits[name] = Split(part.images, labels)
+    return splits
 
 
 def _read_rows(
     file: Path, data: Images, dialect: Dialect, progress: Progress, workers: int | None
-) -> Split:
+) -> tuple[Images, Labels]:
     cuts, rows = _cut(file, data, dialect)
     images = empty_images((rows[-1], *dialect.shape), shared=True)
     labels = np.empty(rows[-1], np.int64)
@@ -217,7 +289,7 @@ def _read_rows(
         labels[at : at + len(part)] = part
         at += len(part)
         progress.advance(len(part))
-    return Split(images, labels)
+    return images, labels
 
 
 def _cut(file: Path, data: Images, dialect: Dialect) -> tuple[list[int], list[int]]:
@@ -248,8 +320,11 @@ def write(
     workers: int | None = None,
     header: Header = "rowcol",
     name: str = "mnist",
+    separator: Separator = "comma",
+    label: Literal["first", "last"] = "first",
+    compress: Literal["none", "gz"] = "none",
 ) -> None:
-    """Write the folder `path`, or one file when it ends in .csv.
+    """Write the folder `path`, or one file when it ends in .csv or .csv.gz.
 
     `name` begins the names of the files. Raises UnsupportedError for colour, and for what a single
     file cannot hold.
@@ -259,79 +334,32 @@ def write(
     height, width = dataset.shape
     if not re.fullmatch(r"[\w-]+", name) or named_split(name):
         raise UsageError(f"name={name!r}: letters, digits, - and _, and no name of a split")
-    if path.suffix.lower() == ".csv":
-        _check_single(dataset, header)
-        if _split_name(path) not in dataset.splits:
-            progress.note(f"{path.name} will be read as {_split_name(path)}, by its name")
+    if label == "last" and header == "none":
+        raise UsageError("label=last needs a header, or nobody could tell where the label is")
+    packed = compress == "gz" or path.name.lower().endswith(".csv.gz")
+    if _SINGLE.search(path.name):
+        _csvwrite.check_single(dataset, path, header, packed)
+        if _csvfiles.split_of(path) not in dataset.splits:
+            progress.note(f"{path.name} will be read as {_csvfiles.split_of(path)}, by its name")
         targets = {split: path for split in dataset.splits}
     else:
         path.mkdir()
-        targets = {split: path / f"{name}_{split}.csv" for split in dataset.splits}
+        end = ".csv.gz" if packed else ".csv"
+        targets = {split: path / f"{name}_{split}{end}" for split in dataset.splits}
         _sidecar.write(dataset, path)
+    between = _BYTES[separator]
+    title = _csvwrite.header(header, height, width, label == "last").replace(b",", between)
     for split, target in targets.items():
         examples = dataset.splits[split]
         progress.start(f"write {target.name}", len(examples), "examples")
-        with target.open("xb") as file:
-            file.write(_header(header, height, width))
-            for rows in _lines(examples, workers):
-                file.write(rows)
-                progress.advance(rows.count(b"\n"))
-
-
-def _check_single(dataset: Dataset, header: str) -> None:
-    if len(dataset.splits) > 1:
-        listed = " and ".join(dataset.splits)
-        raise UnsupportedError(
-            f"one .csv file holds one split, not {listed}: choose one, or a folder"
-        )
-    height, width = dataset.shape
-    if header != "rowcol" and height != width:
-        raise UnsupportedError(
-            "one .csv file keeps a shape that is not square with header=rowcol only"
-        )
-    if dataset.classes != tuple(map(str, range(len(dataset.classes)))):
-        raise UnsupportedError("one .csv file has no place for class names: give a folder")
-    found = default_classes(split.labels for split in dataset.splits.values())
-    if idx_label_type(len(found)) != idx_label_type(len(dataset.classes)):
-        raise UnsupportedError("one .csv file cannot say how many classes there are: give a folder")
-
-
-def _header(header: str, height: int, width: int) -> bytes:
-    if header == "none":
-        return b""
-    if header == "rowcol":
-        names = [
-            f"{row}x{column}" for row in range(1, height + 1) for column in range(1, width + 1)
-        ]
-    else:
-        first = int(header[-1])
-        names = [f"pixel{k}" for k in range(first, first + height * width)]
-    return (",".join(["label", *names]) + "\n").encode()
-
-
-def _lines(split: Split, workers: int | None) -> Iterator[bytes]:
-    cells = np.zeros((256, 4), np.uint8)  # ",0" to ",255", zero bytes for what is not there
-    for value in range(256):
-        text = f",{value}".encode()
-        cells[value, : len(text)] = list(text)
-    columns = math.prod(split.shape)
-
-    def format_rows(start: int, stop: int) -> bytes:
-        numbers = split.labels[start:stop].astype("S10").view(np.uint8).reshape(-1, 10)
-        table = np.zeros((stop - start, 10 + 4 * columns + 1), np.uint8)
-        table[:, :10] = numbers
-        table[:, 10:-1] = cells[split.images[start:stop].reshape(stop - start, -1)].reshape(
-            stop - start, -1
-        )
-        table[:, -1] = 10
-        release(split.images[start:stop])
-        return table.tobytes().translate(None, b"\0")
-
-    return _workers.run(format_rows, len(split), size=_ROWS, workers=workers)
+        rows = _csvwrite.rows(examples, workers, between, label == "last")
+        _csvwrite.save(target, title, rows, packed, progress)
 
 
 def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:
     """The file and the lines of examples."""
     file = _files(path)[split]
-    named = re.search(rb"[A-Za-z]", head(file, 1 << 16).partition(b"\n")[0]) is not None
-    return [f"{file}, line {index + 1 + int(named)}" for index in indices]
+    sidecar = _sidecar.find(path) if path.is_dir() else None
+    table, _ = _opened(file, sidecar)
+    lines = _csvcells.line_of_rows(table) if table else []
+    return [f"{file}, line {lines[index]}" for index in indices]
