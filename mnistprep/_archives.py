@@ -23,6 +23,7 @@ from mnistprep.errors import FormatError, MnistprepError
 LIMIT = 1 << 30  # bytes that an archive may hold in any case ...
 RATIO = 100  # ... and times its own size, where that is more
 _BLOCK = 1 << 20
+_TAIL = 22 + 65535 + 76  # bytes at the end of a zip: its end records and the longest comment
 _JUNK = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini"}
 _PACKED = re.compile(r"\.(gz|gzip|bz2|xz)$", re.IGNORECASE)
 
@@ -80,6 +81,22 @@ def safe_name(name: str, where: Path) -> str | None:
     return "/".join(parts)
 
 
+def check_count(path: Path, found: int) -> None:
+    """Raise FormatError for a zip whose end states another number of members than were found.
+
+    zipfile does not compare them, and damage in the directory can hide members.
+    """
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        tail = file.read()
+    end, large = tail.rfind(b"PK\5\6"), tail.rfind(b"PK\6\6")
+    stated = int.from_bytes(tail[end + 10 : end + 12], "little")
+    if stated == 0xFFFF and large >= 0:
+        stated = int.from_bytes(tail[large + 32 : large + 40], "little")
+    if stated not in (found, found & 0xFFFF):  # some programs let a large number wrap
+        raise FormatError(f"{path}: holds {found:,} members of {stated:,}; it is damaged")
+
+
 def limit(path: Path) -> int:
     """The most bytes that an archive may hold."""
     return max(LIMIT, RATIO * path.stat().st_size)
@@ -130,6 +147,7 @@ class _Room:
 def _zip(path: Path, top: Path) -> None:
     room = _Room(path, top)
     with zipfile.ZipFile(path) as archive:
+        check_count(path, len(archive.infolist()))
         for member in archive.infolist():
             if member.is_dir():
                 continue

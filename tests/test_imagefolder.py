@@ -215,11 +215,26 @@ def test_a_wrong_picture_is_named(tmp_path: Path, kind: str, workers: int) -> No
     assert str(path) in str(caught.value)
 
 
-def test_a_colour_tree_without_a_sidecar_is_refused(tmp_path: Path) -> None:
-    """Colour is only read where the sidecar says that it is meant."""
-    save(tmp_path / "x" / "0" / "a.png", grey(1, (6, 5, 3))[0], "RGB")
-    with pytest.raises(FormatError, match="a colour picture"):
+def test_a_colour_tree_is_read_as_colour(tmp_path: Path) -> None:
+    """The first picture decides; grey ones among colour are widened, and a note says so."""
+    pixels = grey(1, (6, 5, 3))[0]
+    save(tmp_path / "x" / "0" / "a.png", pixels, "RGB")
+    plain = save(tmp_path / "x" / "0" / "b.png", grey()[0])
+    notes = Notes()
+    split = mnistprep.read(tmp_path / "x", progress=notes).splits["train"]
+    assert np.array_equal(split.images[0], pixels)
+    assert np.array_equal(split.images[1], np.repeat(plain[..., None], 3, axis=2))
+    assert any("b.png and 0 more are stored as grey" in note for note in notes.notes)
+
+
+def test_colour_after_grey_names_the_way_out(tmp_path: Path) -> None:
+    """A set whose first picture is grey is grey, unless channels=3 says otherwise."""
+    save(tmp_path / "x" / "0" / "a.png", np.zeros((6, 5, 3), np.uint8), "RGB")
+    pixels = save(tmp_path / "x" / "0" / "b.png", grey(1, (6, 5, 3))[0], "RGB")
+    with pytest.raises(FormatError, match=r"a colour picture .* -R channels=3"):
         mnistprep.read(tmp_path / "x")
+    split = mnistprep.read(tmp_path / "x", channels=3).splits["train"]
+    assert np.array_equal(split.images, [np.zeros_like(pixels), pixels])
 
 
 def test_jpeg_is_said_to_be_lossy(tmp_path: Path) -> None:

@@ -1,235 +1,333 @@
-"""Finding the pictures of a tree: its split folders, its class folders, its index."""
+"""Which pictures a tree holds, of which split and class: folders, files of labels, names."""
 
 from __future__ import annotations
 
-import os
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mnistprep import _png
 from mnistprep._files import head
+from mnistprep._text import printable
 from mnistprep.dataset import SPLITS
 from mnistprep.errors import FormatError
-from mnistprep.formats import _sidecar
+from mnistprep.formats import _flatnames, _labelfile, _labels, _sidecar
+from mnistprep.formats._flatnames import natural
+from mnistprep.formats._folders import MAGIC, SPLIT_FOLDERS, Folders, last, split_word, stem
+from mnistprep.formats._stores import Store
 
-SPLIT_FOLDERS = {
-    "train": "train", "training": "train",
-    "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid",
-    "test": "test", "testing": "test", "t10k": "test",
-}  # fmt: skip
 INDEX = "index.txt"
-_OWN = {INDEX, _sidecar.NAME}
-_JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
+UNLABELLED = "unlabelled"
+_OWN = {INDEX, _sidecar.NAME, "croissant.json"}
 _NUMBERS_LIMIT = 10_000  # a folder called 1999 is a name, ten of them called 0 to 9 are labels
-_MAGIC = (
-    _png.SIGNATURE, b"\xff\xd8\xff", b"BM", b"GIF8", b"P2", b"P5", b"P6",
-    b"II*\0", b"MM\0*", b"RIFF",
-)  # fmt: skip
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
+_DATA = re.compile(
+    r".*(\.(gz|bz2|xz|zip|tar|np[yz]|pkl|pt|pth|safetensors|arrow|tfrecord|h5|hdf5|mat|arff)|ubyte)",
+    re.IGNORECASE,
+)
+_NOTES = re.compile(r"(readme|licen[cs]e|copying|citation|notice)\b.*|.*\.(md|rst|pdf|html?)", re.I)
+_RESERVED = {
+    *SPLIT_FOLDERS, "eval", "evaluation", "con", "prn", "aux", "nul",
+    *(f"{port}{k}" for port in ("com", "lpt") for k in range(10)),
+}  # fmt: skip
+_SAID = 20  # ignored files that are named each
+_TRIED = 5  # files of a folder of which one must be a picture
 
 
 @dataclass
 class Tree:
-    """Where pictures are; paths are relative to the top, with `/`.
+    """What a tree holds; names are the store's.
 
-    files: the pictures of each split, by label and name; labels: the label of each class folder;
-    classes: names in label order; ignored: sentences about what is there and is no picture.
+    top: the folder that the tree starts in; files: the pictures of each split, in order; labels:
+    of each picture; classes: names in label order; shape: of the pictures, where a sidecar says it;
+    notes: sentences about what was decided or ignored.
     """
 
+    top: str
     files: dict[str, list[str]]
-    labels: dict[str, dict[str, int]]
+    labels: dict[str, int]
     classes: tuple[str, ...]
-    ignored: list[str] = field(default_factory=list)
-
-
-def is_tree(path: Path) -> bool:
-    """Whether a picture lies in a class folder of `path`, or in one of a split folder of it."""
-    for folder in _folders(path):
-        if _holds_picture(folder):
-            return True
-        if folder.name.lower() in SPLIT_FOLDERS and any(map(_holds_picture, _folders(folder))):
-            return True
-    return False
-
-
-def _folders(path: Path) -> list[Path]:
-    with os.scandir(path) as entries:
-        found = [
-            e.name for e in entries if e.is_dir(follow_symlinks=False) and not _is_junk(e.name)
-        ]
-    return [path / name for name in sorted(found)]
-
-
-def _holds_picture(folder: Path) -> bool:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_file(follow_symlinks=False) and not _is_junk(entry.name):
-                return is_picture(Path(entry.path))
-    return False
+    shape: tuple[int, ...] | None = None
+    notes: list[str] = field(default_factory=list)
+    own: bool = False
+    """Whether mnistprep wrote it: with its index, and names that are those of the pixels."""
 
 
 def is_picture(path: Path) -> bool:
     """Whether a file is a picture by its first bytes."""
-    return head(path, 8).startswith(_MAGIC)
+    return head(path, 8).startswith(MAGIC)
 
 
-def _is_junk(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _JUNK
+def is_tree(store: Store) -> bool:
+    """Whether a store, or a sample of it, holds pictures in one of the ways that are read."""
+    folders = Folders(store)
+    top = _unwrapped(folders, "")
+    here = {last(name) for name in folders.others(top)}
+    if here >= {INDEX, _sidecar.NAME}:
+        return True  # mnistprep's own, perhaps without pictures
+    if not store.path.is_dir() and (any(map(_DATA.fullmatch, here)) or _has_samples(folders)):
+        return False
+
+    def shown(folder: str) -> bool:
+        tried = folders.pictures(folder)[:_TRIED]
+        return any(store.head(name).startswith(MAGIC) for name in tried)
+
+    for folder in folders.inside[top]:
+        if shown(folder) or (
+            split_word(last(folder)) and any(map(shown, _two_below(folders, folder)))
+        ):
+            return True
+    flat = len(folders.pictures(top)) > 1 and shown(top)
+    return flat and not any(
+        not _NOTES.fullmatch(name) and not name.endswith(_labelfile.ENDINGS) for name in here - _OWN
+    )
 
 
-def walk(path: Path, classes: tuple[str, ...] | None) -> Tree:
-    """Find every picture under `path`; `classes` are the names, where a sidecar gives them.
+def _two_below(folders: Folders, folder: str) -> list[str]:
+    inside = folders.inside[folder]
+    return [*inside, *(deeper for one in inside[:1] for deeper in folders.inside[one])]
 
-    Raises FormatError for links and special files, for a file that is called a picture and is
-    none, and for class folders that do not fit.
+
+def _has_samples(folders: Folders) -> bool:
+    """Whether pictures have a file of the same name for the label, as WebDataset's samples do."""
+    for folder in folders.store.folders:
+        keys = {last(name).partition(".")[0] for name in folders.pictures(folder)}
+        for name in folders.others(folder):
+            key, _, kind = last(name).lower().partition(".")
+            if key in keys and kind in ("cls", "json", "txt", "cbor"):
+                return True
+    return False
+
+
+def _unwrapped(folders: Folders, top: str) -> str:
+    """The innermost folder that all lies in; folders with nothing else around it are packing."""
+    while len(folders.inside[top]) == 1 and not folders.pictures(top):
+        (only,) = folders.inside[top]
+        if any(not _NOTES.fullmatch(last(name)) for name in folders.others(top)):
+            break
+        if last(only).lower() in SPLIT_FOLDERS or last(only).isdigit():
+            break
+        pictures = folders.pictures(only)
+        if pictures and not folders.inside[only]:
+            told = any(_labelfile.is_candidate(last(name)) for name in folders.others(only))
+            if not told and _flatnames.rule([stem(name) for name in pictures]) is None:
+                break  # a class folder, of the only class
+        elif not folders.inside[only]:
+            break
+        top = only
+    return top
+
+
+def plan(store: Store, *, unlabelled: bool = False) -> Tree:
+    """The pictures of a store with their labels.
+
+    unlabelled: pictures without labels get a last class of their own. Raises FormatError for what
+    cannot be told, links and special files, and for files of labels, indexes and class folders that
+    do not fit the pictures.
     """
-    tops = _tops(path)
-    folders = {name: [f for top in group for f in _folders(top)] for name, group in tops.items()}
-    labels, names = _number({f.name for group in folders.values() for f in group}, classes, path)
-    tree = Tree({}, {}, names)
-    above = list(dict.fromkeys([path, *chain.from_iterable(tops.values())]))
-    used = {*above, *chain.from_iterable(folders.values())}
-    for top in above:
-        tree.ignored += _beside(top, used)
-    for split, group in folders.items():
-        tree.files[split], tree.labels[split] = [], {}
-        for folder in sorted(group, key=lambda folder: labels[folder.name]):
-            relative = folder.relative_to(path).as_posix()
-            tree.labels[split][relative] = labels[folder.name]
-            found = _list(folder, tree.ignored)
-            if not found and classes is None:
-                tree.ignored.append(f"{folder}: an empty folder")
-            tree.files[split] += [f"{relative}/{name}" for name in found]
-    _check_suffixes(path, tree)
+    if store.strange:
+        where = store.where(sorted(store.strange)[0])
+        raise FormatError(f"{where}: a link or special file; put a copy in its place")
+    folders = Folders(store)
+    top = _unwrapped(folders, "")
+    sidecar = _find_sidecar(store, top)
+    tops = _split_tops(folders, top)
+    found = _labels.find(folders, top, tops, unlabelled=unlabelled, own=sidecar is not None)
+    numbers, classes = _number(store, found.texts() | found.empty, sidecar)
+    if found.lacking():
+        if UNLABELLED in classes:
+            raise FormatError(f"{store.path}: a class is called {UNLABELLED!r} already")
+        classes = (*classes, UNLABELLED)
+    tree = Tree(top, {}, {}, classes, sidecar.shape if sidecar else None)
+    for split in (name for name in SPLITS if name in found.labels):
+        group = found.labels[split]
+        for name, text in group.items():
+            tree.labels[name] = len(classes) - 1 if text is None else numbers[text]
+        files = list(group)
+        if split in found.by_folder:
+            files.sort(key=lambda name: (tree.labels[name], name))
+        if files or (sidecar and split in found.listed):
+            tree.files[split] = files
+    tree.notes = found.notes + _ignored(folders, top, tops, found, own=sidecar is not None)
+    index = f"{top}/{INDEX}" if top else INDEX
+    if index in folders.others(top) and not found.listed:
+        _order(store, tree, index, found.labels)
+        tree.own = sidecar is not None
     return tree
 
 
-def _beside(top: Path, used: set[Path]) -> list[str]:
-    """Sentences about what lies in a folder of folders and is none of those that are read."""
-    ignored = []
-    for name in sorted(os.listdir(top)):
-        entry = top / name
-        if entry in used or name in _OWN:
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            ignored.append(f"{entry}: ignored, not a folder of the dataset")
-        elif not _is_junk(name) and is_picture(entry):
-            raise FormatError(f"{entry}: a picture outside the class folders; which class is it?")
-        else:
-            ignored.append(f"{entry}: ignored, not a picture")
-    return ignored
+def _find_sidecar(store: Store, top: str) -> _sidecar.Sidecar | None:
+    if _sidecar.NAME not in store.folders[top]:
+        return None
+    if store.path.is_dir():
+        return _sidecar.find(store.path / top)
+    with TemporaryDirectory() as folder:
+        content = store.one(f"{top}/{_sidecar.NAME}" if top else _sidecar.NAME)
+        (Path(folder) / _sidecar.NAME).write_bytes(content)
+        try:
+            return _sidecar.find(Path(folder))
+        except FormatError as error:
+            raise FormatError(str(error).replace(folder, str(store.path / top))) from None
 
 
-def _tops(path: Path) -> dict[str, list[Path]]:
-    tops: dict[str, list[Path]] = {}
-    for folder in _folders(path):
-        if folder.name.lower() in SPLIT_FOLDERS:
-            tops.setdefault(SPLIT_FOLDERS[folder.name.lower()], []).append(folder)
-    doubled = next((group for group in tops.values() if len(group) > 1), None)
-    if doubled:
-        names = " and ".join(folder.name for folder in doubled)
-        raise FormatError(f"{path}: {names} are the same split; keep one")
-    return {name: tops[name] for name in SPLITS if name in tops} or {
-        SPLIT_FOLDERS.get(path.name.lower(), "train"): [path]
-    }
+def _split_tops(folders: Folders, top: str) -> dict[str, str]:
+    """The folder of each split; the top itself where there are none."""
+    inside = folders.inside[top]
+    exact = [folder for folder in inside if last(folder).lower() in SPLIT_FOLDERS]
+    full = [folder for folder in inside if folders.holds(folder)]
+    strangers = [folder for folder in full if folder not in exact]
+    if strangers and exact and all(map(folders.pictures, exact)):
+        exact = []  # class folders, of which one happens to be called so
+    elif strangers and any(map(folders.holds, exact)):
+        where = folders.store.where(strangers[0])
+        raise FormatError(
+            f"{where}: pictures beside {last(exact[0])}, in a folder that is no split; move it "
+            "away, or name it train, valid or test"
+        )
+    if not exact and full and all(split_word(last(folder)) for folder in full):
+        exact = full
+    found: dict[str, list[str]] = defaultdict(list)
+    for folder in exact:
+        found[split_word(last(folder)) or "train"].append(folder)
+    for group in found.values():
+        if len(group) > 1:
+            names = " and ".join(printable(last(folder)) for folder in group)
+            where = folders.store.where(top)
+            raise FormatError(f"{where}: {names} are the same split; keep one")
+    if found:
+        return {s: _unwrapped(folders, found[s][0]) for s in SPLITS if s in found}
+    return {split_word(last(top) or folders.store.path.name) or "train": top}
 
 
 def _number(
-    folders: set[str], classes: tuple[str, ...] | None, path: Path
+    store: Store, texts: set[str], sidecar: _sidecar.Sidecar | None
 ) -> tuple[dict[str, int], tuple[str, ...]]:
-    """The label of every class folder, and the class names in label order."""
-    numbers = {name: int(name) for name in folders if name.isascii() and name.isdigit()}
-    numbered = len(numbers) == len(folders) and len(set(numbers.values())) == len(numbers)
-    if classes is not None:
-        strange = sorted(set(folders) - {n for n, k in numbers.items() if k < len(classes)})
-        if strange or not numbered:
-            raise FormatError(
-                f"{path}: class folder {(strange or sorted(folders))[0]!r} is none of the "
-                f"{len(classes)} classes of mnistprep.json"
-            )
-        return numbers, classes
-    if numbered and max(numbers.values(), default=0) < _NUMBERS_LIMIT:
-        return numbers, tuple(str(k) for k in range(max(numbers.values(), default=-1) + 1))
-    ordered = sorted(folders)
+    if sidecar is None:
+        return numbered(str(store.path), texts)
+    return _of_sidecar(store, texts, sidecar.classes), sidecar.classes
+
+
+def numbered(where: str, texts: set[str]) -> tuple[dict[str, int], tuple[str, ...]]:
+    """The label that every text means, and the class names in label order.
+
+    Texts that are all numbers are labels; others are names, sorted with the numbers in them as
+    numbers. Raises FormatError, which starts with `where`, for what is no text.
+    """
+    for text in texts:
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise FormatError(f"{where}: {printable(text, 80)!r} is no name in UTF-8; rename it")
+    numbers = _numbers(texts)
+    if len(numbers) == len(texts) == len(set(numbers.values())):
+        top = max(numbers.values(), default=-1)
+        if top < _NUMBERS_LIMIT:
+            return numbers, tuple(str(k) for k in range(top + 1))
+    ordered = sorted(texts, key=lambda text: (natural(text), text))
     return {name: k for k, name in enumerate(ordered)}, tuple(ordered)
 
 
-def _list(folder: Path, ignored: list[str]) -> list[str]:
-    names = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if _is_junk(entry.name):
-                ignored.append(f"{entry.path}: ignored, not a picture")
-            elif entry.is_file(follow_symlinks=False) and entry.name.lower().endswith(_SUFFIXES):
-                names.append(entry.name)
-            elif entry.is_dir(follow_symlinks=False):
-                raise FormatError(f"{entry.path}: a folder inside a class folder")
-            elif not entry.is_file(follow_symlinks=False):
-                raise FormatError(f"{entry.path}: a link or special file; put a copy in its place")
-            elif is_picture(Path(entry.path)):
-                names.append(entry.name)
-            else:
-                ignored.append(f"{entry.path}: ignored, not a picture")
-    return sorted(names)
+def _numbers(texts: set[str]) -> dict[str, int]:
+    return {t: int(t) for t in texts if t.isascii() and t.isdigit() and len(t) < 19}
 
 
-def _check_suffixes(path: Path, tree: Tree) -> None:
-    lossy = [
-        f for files in tree.files.values() for f in files if f.lower().endswith((".jpg", ".jpeg"))
-    ]
-    if lossy:
-        tree.ignored.append(
-            f"{path / lossy[0]} and {len(lossy) - 1:,} more are JPEG, which is lossy: "
-            "these are not the original pixels"
+def _of_sidecar(store: Store, texts: set[str], classes: tuple[str, ...]) -> dict[str, int]:
+    numbers = _numbers(texts)
+    named = {slug: k for k, slug in enumerate(slugs(classes))} if len(numbers) < len(texts) else {}
+    found = {text: numbers.get(text, named.get(text, len(classes))) for text in texts}
+    strange = sorted(text for text, label in found.items() if label >= len(classes))
+    if strange or len(set(found.values())) < len(found):
+        first = (strange or sorted(found))[0]
+        raise FormatError(
+            f"{store.path}: class folder {printable(first, 80)!r} is none of the "
+            f"{len(classes)} classes of {_sidecar.NAME}"
         )
+    return found
 
 
-def indexed(index: Path, tree: Tree) -> dict[str, list[str]]:
-    """The files of each split in the order of the index, or as found when there is none.
+def slugs(classes: Sequence[str]) -> list[str]:
+    """A folder name for each class: ASCII, allowed on every system, distinct in any case.
+
+    None is a number other than its label, or the name of a split.
+    """
+    taken: set[str] = set()
+    found = []
+    for label, name in enumerate(classes):
+        plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+        slug = re.sub(r"[^A-Za-z0-9+-]+", "_", plain).strip("_-")[:40] or "class"
+        if (slug.isdigit() and (int(slug) != label)) or slug.lower() in _RESERVED:
+            slug = f"{slug}_{label}"
+        while slug.lower() in taken or (slug.isdigit() and int(slug) != label):
+            slug = f"{slug}_{label}"
+        taken.add(slug.lower())
+        found.append(slug)
+    return found
+
+
+def _ignored(
+    folders: Folders, top: str, tops: dict[str, str], found: _labels.Found, *, own: bool
+) -> list[str]:
+    """Sentences about what is there and no part of the dataset."""
+    where = folders.store.where
+    used = {
+        top,
+        *tops.values(),
+        *(name.rpartition("/")[0] for name in chain(*found.labels.values())),
+    }
+    used |= {
+        folder
+        for split in found.by_folder
+        for folder in folders.inside[tops[split]]
+        if folders.pictures(folder) or not folders.others(folder)
+    }
+    around = {outer for folder in used for outer in _above(folder)}
+    said = [(name, "ignored, not a picture") for name in folders.store.junk]
+    for folder in used | around:
+        for name in folders.others(folder):
+            if name not in found.files and not (folder == top and last(name) in _OWN):
+                said.append((name, "ignored, not a picture"))
+        for inner in folders.inside[folder]:
+            if inner not in used | around:
+                said.append((inner, "ignored, not a folder of the dataset"))
+    if not own:
+        said += [(folder, "an empty folder") for folder in found.empty_folders]
+    said.sort()
+    notes = [f"{where(name)}: {text}" for name, text in said[:_SAID]]
+    if len(said) > _SAID:
+        notes.append(f"{where('')}: {len(said) - _SAID:,} more files and folders are ignored")
+    return notes
+
+
+def _above(folder: str) -> list[str]:
+    parts = folder.split("/")
+    return ["/".join(parts[:k]) for k in range(len(parts))] if folder else []
+
+
+def _order(store: Store, tree: Tree, index: str, labels: _labels.Labels) -> None:
+    """Put the files of each split in the order of the index.
 
     Raises FormatError when index and tree are not the same files: a picture was lost or added.
     """
-    if not index.is_file():
-        return {name: files for name, files in tree.files.items() if files}
+    where = store.where(index)
     try:
-        lines = index.read_text(encoding="utf-8").splitlines()
+        lines = store.one(index).decode().splitlines()
     except ValueError:
-        raise FormatError(f"{index}: not a text; remove it to read the tree without") from None
-    order: dict[str, list[str]] = {name: [] for name in tree.files}
+        raise FormatError(f"{where}: not a text; remove it to read the tree without") from None
+    order: dict[str, list[str]] = {name: [] for name in SPLITS if name in labels}
     known = {file: name for name, files in tree.files.items() for file in files}
+    start = f"{tree.top}/" if tree.top else ""
     for number, line in enumerate(lines, start=1):
-        name = known.pop(line, None)
+        name = known.pop(start + line, None)
         if name is None:
             raise FormatError(
-                f"{index}, line {number}: {line[:100]!r} is not in the tree: a picture was lost, "
+                f"{where}, line {number}: {line[:100]!r} is not in the tree: a picture was lost, "
                 "moved or listed twice"
             )
-        order[name].append(line)
+        order[name].append(start + line)
     if known:
         raise FormatError(
-            f"{index.parent / next(iter(known))} and {len(known) - 1:,} more are not in "
-            f"{index.name}: pictures were added; remove the index to read the tree without order"
+            f"{store.where(next(iter(known)))} and {len(known) - 1:,} more are not in "
+            f"{INDEX}: pictures were added; remove the index to read the tree without order"
         )
-    return order
-
-
-def load(path: Path, shape: tuple[int, ...] | None) -> NDArray[np.uint8]:
-    """One picture in that shape; without one (a tree without a sidecar) it must be grey."""
-    picture = _png.decode(path.read_bytes(), str(path))
-    return fit(picture, shape or picture.shape[:2], str(path))
-
-
-def fit(picture: NDArray[np.uint8], shape: tuple[int, ...], where: str) -> NDArray[np.uint8]:
-    """The picture in the shape of its set; raises FormatError when it is not of that shape."""
-    if picture.ndim == 2 and shape[2:] == (3,):
-        picture = np.repeat(picture[:, :, None], 3, axis=2)
-    if picture.ndim == 3 and len(shape) == 2:
-        raise FormatError(f"{where}: a colour picture (its channels differ) in a set of grey ones")
-    if picture.shape != shape:
-        found = "x".join(map(str, picture.shape))
-        raise FormatError(f"{where}: {found} pixels, the others have {'x'.join(map(str, shape))}")
-    return picture
+    tree.files = order

@@ -1,38 +1,47 @@
-"""Tree of PNGs in a folder per class; what torchvision's ImageFolder and Hugging Face read.
+"""Tree of pictures in a folder per class; what torchvision and Hugging Face read.
 
     <out>/train/<class>/<16 hex>.png    8-bit, one channel (three for colour sets)
     <out>/test/<class>/<16 hex>.png
     <out>/index.txt                     a line per picture, its path, in the order of the set
     <out>/mnistprep.json                class names and picture shape
 
+    layout=metadata: <out>/train/<16 hex>.png and <out>/train/metadata.csv, `file_name,label` in
+    the order of the set, in the place of class folders and the index
+    <out>.zip, <out>.tar, <out>.tar.gz: the same as the members of an archive
+
 A class folder is the label number, zero-padded beyond ten classes, since readers sort folders as
 text; every class has one in every split, since ImageFolder counts folders (one that is empty needs
 its allow_empty=True). A name is the first 16 digits of the SHA-256 of height, width (and channels),
 each a uint32 big-endian, and the pixels; a picture that is there already gets the SHA-256 of the
 same and a counter, so that no two files of a set share a name. Without the index a tree still
-reads, ordered by label and name. Pictures in other formats, and grey ones stored as RGB(A), are
-read; colour without a sidecar, several sizes, and links are refused with the file's name.
+reads, ordered by label and name. Trees of other tools are read, also in zip and tar archives
+without unpacking them: class folders, files of labels beside pictures, labels in file names, and
+with `tile` a sheet of many pictures. Pictures are read if their 8 bits are exact; what is lossy is
+said to be; several sizes, colour among grey, transparency and links are refused by name.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain, count, islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from mnistprep import _png, _workers
-from mnistprep._arrays import Images, empty_images, release
+from mnistprep import _archives, _workers
+from mnistprep._arrays import Images, release
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Dataset, Split
-from mnistprep.errors import FormatError, TargetError, UnsupportedError
-from mnistprep.formats import _sidecar, _tree
+from mnistprep.errors import FormatError, UsageError
+from mnistprep.formats import _encode, _sheets, _sidecar, _stores, _target, _tree
+from mnistprep.formats._decode import Pictures
+from mnistprep.formats._folders import last, stem
 
 SUFFIXES: tuple[str, ...] = ()
 DEFAULT_OUTPUT = "{name}_images"
@@ -41,136 +50,172 @@ _STEP = 1000  # pictures
 _NOTED = 5  # changed pictures that a note is given for
 _TRIED = 1000  # names of equal pictures that are compared before a picture counts as changed
 
+Layout = Literal["folders", "metadata"]
+Folders = Literal["numbers", "names"]
+
 
 def sniff(path: Path) -> bool:
-    """Whether `path` is a folder of class folders with pictures, bare or under split folders."""
-    own = (path / _tree.INDEX).is_file() and (
-        path / _sidecar.NAME
-    ).is_file()  # perhaps without pictures
-    return path.is_dir() and (own or _tree.is_tree(path))
+    """Whether `path` is a folder or an archive with pictures in one of the ways that are read."""
+    if not path.is_dir() and not (_archives.is_zip(path) or _archives.is_tar(path)):
+        return False
+    try:
+        return _tree.is_tree(_stores.opened(path, sample=True))
+    except FormatError:  # a damaged archive, or one of something else; whoever opens it says so
+        return False
 
 
-def read(path: Path, *, progress: Progress = quiet, workers: int | None = None) -> Dataset:
+def read(
+    path: Path,
+    *,
+    progress: Progress = quiet,
+    workers: int | None = None,
+    tile: str = "none",
+    channels: int = 0,
+    unlabelled: bool = False,
+) -> Dataset:
     """Read the tree; raises FormatError with the file that is wrong.
 
-    In a tree with sidecar and index the names are compared with the pixels too, and a note says
-    which picture was changed, without anything to compare it with.
+    tile: height and width, such as 28x28, of the pictures in a sheet, which `path` then is;
+    channels: 1 for grey or 3 for colour, 0 for what the first picture is; unlabelled: whether
+    pictures without a label are read, as a last class of their own. In a tree with sidecar and
+    index the names are compared with the pixels too, and a note says which picture was changed,
+    without anything to compare it with.
     """
-    sidecar = _sidecar.find(path)
-    tree = _tree.walk(path, sidecar.classes if sidecar else None)
-    for message in tree.ignored:
+    if channels not in (0, 1, 3):
+        raise UsageError(f"channels={channels}: expected 1 for grey, 3 for colour, or 0")
+    if tile != "none":
+        return _sheets.read(path, tile, channels, unlabelled=unlabelled, progress=progress)
+    store = _opened(path)
+    tree = _tree.plan(store, unlabelled=unlabelled)
+    for message in tree.notes:
         progress.note(message)
-    order = _tree.indexed(path / _tree.INDEX, tree)
-    first = next((file for files in order.values() for file in files), None)
-    shape = sidecar.shape if sidecar else None
+    pictures = Pictures(store, tree.shape, channels)
+    first = next((file for files in tree.files.values() for file in files), None)
     if first is not None:  # before room is made for as many
-        shape = _tree.load(path / first, shape).shape
-    if not order or shape is None:
+        pictures.begin(first)
+    if not tree.files or pictures.shape is None:
         raise FormatError(f"{path}: no pictures in class folders here")
     splits = {}
-    for name, files in order.items():
-        labels = np.array([tree.labels[name][os.path.dirname(file)] for file in files], np.int64)
+    for name, files in tree.files.items():
+        labels = np.array([tree.labels[file] for file in files], np.int64)
         progress.start(f"read {name}", len(files), "examples")
-        images = empty_images((len(files), *shape), shared=True)
-        fill = partial(_fill, path, files, images)
-        for done in _workers.run(fill, len(files), size=_STEP, workers=workers):
-            progress.advance(done)
-        splits[name] = Split(images, labels)
+        splits[name] = Split(pictures.read(files, progress, workers), labels)
+    for message in pictures.notes():
+        progress.note(message)
     dataset = Dataset(path.name, splits, tree.classes)
-    if sidecar and (path / _tree.INDEX).is_file():
-        for file in islice(_changed(dataset, order, _paths(dataset, workers)), _NOTED):
+    if tree.own:
+        for file in islice(_changed(dataset, tree, workers), _NOTED):
             progress.note(
-                f"{path / file}: changed since it was written: its name is of other pixels"
+                f"{store.where(file)}: changed since it was written: its name is of other pixels"
             )
     return dataset
 
 
-def _fill(path: Path, files: list[str], images: Images, start: int, stop: int) -> int:
-    shape, root = images.shape[1:], f"{path}{os.sep}"
-    lines = []
-    for file in files[start:stop]:
-        with open(root + file, "rb", buffering=0) as stream:
-            data = stream.read()
-        plain = _png.plain_lines(data, shape)
-        if plain is None:
-            picture = _tree.fit(_png.decode(data, root + file), shape, root + file)
-            plain = _png.filtered(picture[np.newaxis]).tobytes()
-        lines.append(plain)
-    images[start:stop] = _png.unfiltered(b"".join(lines), shape)
-    release(images[start:stop])
-    return stop - start
+def _opened(path: Path) -> _stores.Store:
+    try:
+        return _stores.opened(path)
+    except FormatError:
+        if path.is_file() and _tree.is_picture(path):
+            raise FormatError(
+                f"{path}: one picture; if it is a sheet of many, give their size with "
+                "-R tile=28x28 (height x width)"
+            ) from None
+        raise
 
 
-def _changed(
-    dataset: Dataset, found: dict[str, list[str]], named: dict[str, list[str]]
-) -> Iterator[str]:
+def _changed(dataset: Dataset, tree: _tree.Tree, workers: int | None) -> Iterator[str]:
     """The files whose names are not those of their pixels."""
-    for split, files in found.items():
-        strange = set(files) - set(named[split])
-        for k, file in enumerate(files if strange else ()):
-            if file in strange and not _is_name(Path(file).stem, dataset.splits[split].images[k]):
-                yield file
+    named = _names(dataset, workers)
+    for split, files in tree.files.items():
+        stems = [stem(file) for file in files]
+        known = {f"{code:016x}" for code in named[split]}
+        for k, name in enumerate(stems):
+            if name not in known and not _is_name(name, dataset.splits[split].images[k]):
+                yield files[k]
 
 
 def write(
-    dataset: Dataset, path: Path, *, progress: Progress = quiet, workers: int | None = None
+    dataset: Dataset,
+    path: Path,
+    *,
+    progress: Progress = quiet,
+    workers: int | None = None,
+    image: _encode.Kind = "png",
+    compression: _encode.Compression = "fast",
+    folders: Folders = "numbers",
+    layout: Layout = "folders",
 ) -> None:
-    """Write the tree. Raises UnsupportedError for channels that PNG does not have."""
-    if len(dataset.shape) == 3 and dataset.shape[2] != 3:
-        raise UnsupportedError(f"PNG holds grey (H, W) or three channels, not {dataset.shape[2]}")
-    path.mkdir()
-    with (path / _tree.INDEX).open("x", encoding="ascii", newline="\n") as index:
-        for name, files in _paths(dataset, workers).items():
+    """Write the tree, into an archive where `path` ends in .zip, .tar, .tar.gz or .tgz.
+
+    image: the kind of the files; compression: of PNG; folders: what class folders are called;
+    layout: whether there are any. Raises UnsupportedError for channels that the kind does not have,
+    UsageError for options that exclude each other.
+    """
+    encode, suffix = _encode.encoder(image, compression, dataset.shape)
+    if image != "png" and compression != "fast":
+        raise UsageError(f"compression={compression} is for image=png, not {image}")
+    if layout == "metadata" and folders != "numbers":
+        raise UsageError(
+            "folders=names is for layout=folders; layout=metadata has no class folders"
+        )
+    classes = _class_folders(dataset, folders, progress) if layout == "folders" else None
+    paths = _paths(dataset, classes, suffix, workers)
+    with _target.opened(path, workers) as target:
+        for name, files in paths.items():
             split = dataset.splits[name]
-            folders = [path / name / _folder(dataset, k) for k in range(len(dataset.classes))]
-            for folder in folders:
-                folder.mkdir(parents=True)
-            empty = np.setdiff1d(np.arange(len(folders)), split.labels)
-            if len(empty):
-                listed = ", ".join(folders[label].name for label in empty[:5])
-                progress.note(
-                    f"{name}: no pictures in {listed}; ImageFolder needs allow_empty=True"
-                )
+            for folder in classes or [""]:
+                target.folder(f"{name}/{folder}".rstrip("/"))
+            if classes:
+                _say_empty(name, split, classes, progress)
             progress.start(f"write {name}", len(files), "examples")
-            save = partial(_save, path, split, files)
-            for done in _workers.run(save, len(files), size=_STEP, workers=workers):
+            for done in target.pictures(files, split.images, encode):
                 progress.advance(done)
-            index.writelines(f"{file}\n" for file in files)
-            there = sum(len(os.listdir(folder)) for folder in folders)
-            if there != len(split):
-                raise TargetError(f"{path}: {there:,} of {len(split):,} pictures were written")
-    _sidecar.write(dataset, path)
+            if layout == "metadata":
+                rows = zip(files, split.labels.tolist(), strict=True)
+                lines = ["file_name,label", *(f"{last(file)},{k}" for file, k in rows)]
+                target.file(f"{name}/metadata.csv", "".join(f"{x}\n" for x in lines).encode())
+        if layout == "folders":
+            lines = [f"{file}\n" for files in paths.values() for file in files]
+            target.file(_tree.INDEX, "".join(lines).encode())
+        with TemporaryDirectory() as staging:
+            _sidecar.write(dataset, Path(staging))
+            target.file(_sidecar.NAME, (Path(staging) / _sidecar.NAME).read_bytes())
 
 
-def _save(path: Path, split: Split, files: list[str], start: int, stop: int) -> int:
-    root = f"{path}{os.sep}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    pictures = _png.encode(split.images[start:stop])
-    for file, data in zip(files[start:stop], pictures, strict=True):
-        descriptor = os.open(root + file, flags, 0o666)
-        try:
-            if os.write(descriptor, data) != len(data):
-                raise OSError(28, os.strerror(28), root + file)  # ENOSPC: the disk took a part
-        finally:
-            os.close(descriptor)
-    release(split.images[start:stop])
-    return stop - start
+def _class_folders(dataset: Dataset, folders: Folders, progress: Progress) -> list[str]:
+    if folders == "numbers":
+        width = len(str(len(dataset.classes) - 1))
+        return [f"{label:0{width}}" for label in range(len(dataset.classes))]
+    names = _tree.slugs(dataset.classes)
+    if names != sorted(names):
+        progress.note(
+            "class folders in alphabetical order are not in the order of the labels: readers that "
+            f"number folders, such as ImageFolder, start with {min(names)}"
+        )
+    return names
 
 
-def _folder(dataset: Dataset, label: int) -> str:
-    return f"{label:0{len(str(len(dataset.classes) - 1))}}"
+def _say_empty(name: str, split: Split, folders: list[str], progress: Progress) -> None:
+    empty = np.setdiff1d(np.arange(len(folders)), split.labels)
+    if len(empty):
+        listed = ", ".join(folders[label] for label in empty[:5])
+        progress.note(f"{name}: no pictures in {listed}; ImageFolder needs allow_empty=True")
 
 
-def _paths(dataset: Dataset, workers: int | None) -> dict[str, list[str]]:
+def _paths(
+    dataset: Dataset, folders: list[str] | None, suffix: str, workers: int | None
+) -> dict[str, list[str]]:
     """The path of every picture, relative to the tree."""
-    folders = [_folder(dataset, label) for label in range(len(dataset.classes))]
-    return {
-        name: [
-            f"{name}/{folders[label]}/{code:016x}.png"
-            for label, code in zip(dataset.splits[name].labels.tolist(), codes, strict=True)
+    found = {}
+    for name, codes in _names(dataset, workers).items():
+        labels = dataset.splits[name].labels.tolist()
+        found[name] = [
+            f"{name}/{folders[label]}/{code:016x}{suffix}"
+            if folders
+            else f"{name}/{code:016x}{suffix}"
+            for label, code in zip(labels, codes, strict=True)
         ]
-        for name, codes in _names(dataset, workers).items()
-    }
+    return found
 
 
 def _names(dataset: Dataset, workers: int | None) -> dict[str, list[int]]:
@@ -223,7 +268,7 @@ def _later_names(image: Images) -> Iterator[int]:
 
 def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:
     """The files of examples."""
-    sidecar = _sidecar.find(path)
-    tree = _tree.walk(path, sidecar.classes if sidecar else None)
-    files = _tree.indexed(path / _tree.INDEX, tree)[split]
-    return [str(path / files[index]) for index in indices]
+    if path.is_file() and _tree.is_picture(path):
+        return [f"{path}, tile {index + 1}" for index in indices]
+    tree = _tree.plan(_stores.opened(path), unlabelled=True)
+    return [str(path / tree.files[split][index]) for index in indices]

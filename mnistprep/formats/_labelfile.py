@@ -1,0 +1,234 @@
+"""Files that say the labels of pictures: tables of names and labels, or a label a line.
+
+.csv .tsv .txt     a column of file names and one of labels, with or without a header, split at
+                   commas, semicolons or tabs; or `path label` as Caffe's lists have it; or
+                   labels alone, for the pictures in the order of their names
+.jsonl             an object a line
+metadata.parquet   what Hugging Face `imagefolder` reads, like metadata.csv and metadata.jsonl
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Sequence
+
+from mnistprep import _extras
+from mnistprep._text import printable
+from mnistprep.errors import FormatError
+
+ENDINGS = (".csv", ".tsv", ".txt", ".jsonl", ".parquet")
+_NAMED = re.compile(
+    r"metadata|labels?|annotations?|targets?|gt|ground[-_ ]?truth|list|files?|"
+    r"(?:.*[-_. ])?(?:train|training|val|valid|validation|dev|test|testing|eval)"
+    r"(?:[-_. ].*|labels?|list)?|.*[-_. ]labels?|labels?[-_. ].*",
+    re.IGNORECASE,
+)
+_FILE = re.compile(
+    r"(?:image|img|picture|photo|file)?[-_ ]?(?:file)?[-_ ]?(?:name|path|id)|images?|files?|path",
+    re.IGNORECASE,
+)
+_LABEL = (  # the surest first
+    re.compile(r"labels?", re.IGNORECASE),
+    re.compile(
+        r"(?:class|target|digit|category|label)(?:[-_ ]?(?:id|no|index|num(?:ber)?))?", re.I
+    ),
+    re.compile(r"(?:class|label|category|target)[-_ ]?(?:name|text)|y|gt|ground[-_ ]?truth", re.I),
+)
+_TRIED = 20  # rows in which names are looked for
+_LIMIT = 1 << 30  # bytes
+
+Rows = list[list[str]]
+Resolve = Callable[[str], str | None]
+Entry = tuple[str, str | None]
+"""A picture and its label; None where a table leaves it out."""
+
+
+def is_candidate(name: str) -> bool:
+    """Whether a file is called as one with labels is."""
+    stem, dot, ending = name.lower().rpartition(".")
+    if ending in ("jsonl", "parquet"):
+        return stem == "metadata"
+    return f".{ending}" in ENDINGS and bool(dot) and _NAMED.fullmatch(stem) is not None
+
+
+def entries(
+    data: bytes, name: str, where: str, resolve: Resolve, pictures: Sequence[str] | None
+) -> list[Entry] | None:
+    """The pictures that a file lists with their labels, in its order; None if it lists none.
+
+    resolve: the picture that a name in the file means; pictures: those that labels alone would be
+    of, in their order; None if they need names. Raises FormatError for a file that lists
+    pictures and is not right.
+    """
+    rows, header = _rows(data, name, where)
+    if not rows:
+        return [] if header and _column(header) is not None else None
+    if len(rows[0]) == 1:
+        return _labels_alone(rows, header, where, pictures)
+    if header is None and _is_header(rows, resolve):
+        header, rows = rows[0], rows[1:]
+    counts = [_pictures_in(rows, k, resolve) for k in range(len(rows[0]))]
+    titled = [bool(header and _FILE.fullmatch(title)) for title in header or rows[0]]
+    file = max(range(len(counts)), key=lambda k: (counts[k] > 0, titled[k], counts[k]))
+    if not counts[file]:
+        if header and not any(titled):
+            return _labels_alone(rows, header, where, pictures)
+        if not any(titled):
+            return None
+        file = titled.index(True)
+    label = _label_column(header, len(rows[0]), file, where)
+    if label is None:
+        return None
+    listed: list[Entry] = []
+    for number, row in enumerate(rows, start=1):
+        picture = resolve(row[file])
+        if picture is None:
+            raise FormatError(
+                f"{where}: lists {printable(row[file], 80)!r} (row {number:,}), and there is no "
+                "such picture here"
+            )
+        listed.append((picture, row[label] or None))
+    return listed
+
+
+def _is_header(rows: Rows, resolve: Resolve) -> bool:
+    """Whether the first row names columns: no picture, where others name some."""
+    if len(rows) < 2 or any(resolve(cell) is not None for cell in rows[0]):
+        return False
+    return _column(rows[0]) is not None or any(resolve(cell) is not None for cell in rows[1])
+
+
+def _pictures_in(rows: Rows, column: int, resolve: Resolve) -> int:
+    """How many different pictures the first rows of a column name."""
+    return len({resolve(row[column]) for row in rows[:_TRIED]} - {None})
+
+
+def _column(header: Sequence[str]) -> int | None:
+    """The column that a header calls the label."""
+    for pattern in _LABEL:
+        found = [k for k, title in enumerate(header) if pattern.fullmatch(title)]
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+def _label_column(header: list[str] | None, width: int, file: int, where: str) -> int | None:
+    label = _column(header) if header else None
+    if label is None and width == 2:
+        label = 1 - file
+        if header and _FILE.fullmatch(header[label]):
+            return None
+    if label is not None or width == 1:
+        return label if label != file else None
+    titles = ", ".join(header or [f"column {k}" for k in range(1, width + 1)])
+    raise FormatError(f"{where}: no column is called `label` among {printable(titles, 100)}")
+
+
+def _labels_alone(
+    rows: Rows, header: list[str] | None, where: str, pictures: Sequence[str] | None
+) -> list[Entry] | None:
+    if pictures is None:
+        return None
+    if header is None and _column(rows[0]) is not None:
+        header, rows = rows[0], rows[1:]
+    label = _column(header) if header else 0
+    if label is None:
+        return None
+    if len(rows) != len(pictures):
+        raise FormatError(f"{where}: {len(rows):,} labels for {len(pictures):,} pictures")
+    return [(name, row[label] or None) for name, row in zip(pictures, rows, strict=True)]
+
+
+def values(data: bytes, name: str, where: str) -> list[str]:
+    """The labels in a file that lists nothing else, or one column of them with numbers before."""
+    rows, header = _rows(data, name, where)
+    if header is None and rows and _column(rows[0]) is not None:
+        header, rows = rows[0], rows[1:]
+    label = _column(header) if header else None
+    if label is None and rows and len(rows[0]) > 1:
+        if header:
+            raise FormatError(f"{where}: no column is called `label`")
+        return [word for row in rows for cell in row for word in cell.split()]
+    return [row[label or 0] for row in rows]
+
+
+def _rows(data: bytes, name: str, where: str) -> tuple[Rows, list[str] | None]:
+    """The rows of a table, all of one width, and its header where the form has one."""
+    if len(data) > _LIMIT:
+        raise FormatError(f"{where}: {len(data):,} bytes, larger than any file of labels")
+    ending = name.lower().rpartition(".")[2]
+    if ending == "parquet":
+        return _parquet(data, where)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{where}: byte {error.start:,} is no UTF-8 text") from None
+    if ending == "jsonl":
+        return _json_lines(text, where)
+    first = text.lstrip().partition("\n")[0]
+    delimiter = next((mark for mark in "\t,;" if mark in first), None)
+    if delimiter is None:
+        rows = [line.rsplit(None, 1) for line in text.splitlines() if line.strip()]
+    else:
+        try:
+            rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+        except csv.Error as error:
+            raise FormatError(f"{where}: not a table ({printable(str(error), 80)})") from None
+    rows = [[cell.strip() for cell in row] for row in rows]
+    rows = [row for row in rows if any(row)]
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(rows[0]):
+            raise FormatError(
+                f"{where}, row {number:,}: {len(row)} values, the first row has {len(rows[0])}"
+            )
+    return _headed(rows)
+
+
+def _headed(rows: Rows) -> tuple[Rows, list[str] | None]:
+    titled = len(rows) > 0 and _column(rows[0]) is not None
+    if titled and len(rows[0]) > 1 and any(_FILE.fullmatch(cell) for cell in rows[0]):
+        return rows[1:], rows[0]
+    return rows, None
+
+
+def _json_lines(text: str, where: str) -> tuple[Rows, list[str] | None]:
+    rows: Rows = []
+    header: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict) or (header and set(found) != set(header)):
+            raise FormatError(
+                f"{where}, line {number:,}: not an object with the same keys as others"
+            )
+        header = header or list(found)
+        rows.append([_text(found[key]) for key in header])
+    return rows, header
+
+
+def _parquet(data: bytes, where: str) -> tuple[Rows, list[str] | None]:
+    pyarrow = _extras.load("pyarrow")
+    parquet = _extras.load("pyarrow.parquet")
+    try:
+        table = parquet.read_table(pyarrow.BufferReader(data))
+        columns = [column.to_pylist() for column in table.columns]
+    except Exception as error:  # pyarrow raises nearly anything on damaged data
+        reason = printable(str(error).partition("\n")[0], 80)
+        raise FormatError(f"{where}: not a parquet file that can be read ({reason})") from None
+    rows = [[_text(cell) for cell in row] for row in zip(*columns, strict=True)]
+    return rows, list(table.column_names)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
