@@ -6,6 +6,7 @@ import mmap
 import os
 import tempfile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -44,9 +45,14 @@ def empty_images(shape: tuple[int, ...], *, shared: bool = False) -> Images:
 def map_bytes(path: Path) -> Images:
     """The bytes of a file as a read-only 1-D array, memory-mapped (an empty file: no bytes)."""
     with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size == 0:
-            return np.empty(0, np.uint8)
-        return np.frombuffer(Pages(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+        return map_file(file)
+
+
+def map_file(file: IO[bytes]) -> Images:
+    """The bytes of an open file as `map_bytes` gives them; the file may be closed then."""
+    if os.fstat(file.fileno()).st_size == 0:
+        return np.empty(0, np.uint8)
+    return np.frombuffer(Pages(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
 
 
 def release(images: Images) -> None:

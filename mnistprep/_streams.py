@@ -6,6 +6,7 @@ format of bzip2 1.0, the .xz file format 1.2.
 
 from __future__ import annotations
 
+import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
-from mnistprep._arrays import Images, empty_images, map_bytes, release
+from mnistprep._arrays import Images, map_bytes, map_file
 from mnistprep._files import head
 from mnistprep._workers import default_workers
 from mnistprep.errors import FormatError
@@ -47,15 +48,14 @@ def inflated_head(path: Path, size: int) -> bytes:
 
 
 def inflated_bytes(path: Path) -> Images:
-    """All bytes of a file as a 1-D array: mapped, or inflated (to disk, where they are many).
+    """All bytes of a file as a read-only 1-D array: mapped, or inflated into a temporary file.
 
     Raises FormatError for compressed data that are damaged, or inflate beyond the limit.
     """
     if not is_packed(path):
         return map_bytes(path)
-    with Inflater(path) as stream:
-        size = 0
-        buffer = bytearray(_BLOCK)
+    size, buffer = 0, bytearray(_BLOCK)
+    with Inflater(path) as stream, tempfile.TemporaryFile(prefix="mnistprep-") as file:
         while got := stream.readinto(buffer):
             size += got
             if size > stream.limit:
@@ -63,12 +63,9 @@ def inflated_bytes(path: Path) -> Images:
                     f"{path}: {stream.size:,} bytes that inflate to more than {stream.limit:,}; "
                     "inflate it yourself if that is right"
                 )
-    data = empty_images((size,))
-    with Inflater(path) as stream:
-        for start in range(0, size, _BLOCK):
-            stream.readinto(data[start : start + _BLOCK].data)
-            release(data[start : start + _BLOCK])
-    return data
+            file.write(memoryview(buffer)[:got])
+        file.flush()
+        return map_file(file)
 
 
 class _Engine(Protocol):

@@ -277,7 +277,7 @@ def table(text: str) -> dict[str, dict[str, str]]:
     """The table in a text: by the first cell of each row, the text of each further column."""
     rows = [
         [
-            re.sub(r"`|\[(.*?)\]\(.*?\)", r"\1", cell.strip())
+            re.sub(r"\[(.*?)\]\(.*?\)", r"\1", cell.strip()).replace("`", "")
             for cell in line.strip("| ").split(" | ")
         ]
         for line in text.splitlines()

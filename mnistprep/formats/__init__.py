@@ -26,6 +26,14 @@ FORMATS: dict[str, str] = {
     "npz": "mnistprep.formats.npz",
     "pt": "mnistprep.formats.pt",
     "safetensors": "mnistprep.formats.safetensors",
+    "parquet": "mnistprep.formats.parquet",
+    "arrow": "mnistprep.formats.arrow",
+    "webdataset": "mnistprep.formats.webdataset",
+    "tfrecord": "mnistprep.formats.tfrecord",
+    "hdf5": "mnistprep.formats.hdf5",
+    "mat": "mnistprep.formats.mat",
+    "arff": "mnistprep.formats.arff",
+    "libsvm": "mnistprep.formats.libsvm",
 }
 
 _RESERVED = ("dataset", "path", "progress", "workers")  # arguments of `write` that are no options
