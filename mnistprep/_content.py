@@ -11,9 +11,9 @@ from math import prod
 from pathlib import Path
 
 from mnistprep import catalog
-from mnistprep._files import atomic_path, head
+from mnistprep._files import atomic_path
 from mnistprep._published import Content, IdxFile
-from mnistprep._streams import GZIP_MAGIC, Inflater, inflated_head
+from mnistprep._streams import GZIP_MAGIC, Inflater, inflated_head, is_packed
 from mnistprep.errors import FormatError, describe
 
 _BLOCK = 1 << 20
@@ -26,9 +26,9 @@ class _TooMuch(FormatError):
 
 
 def is_content(path: Path, content: Content) -> bool:
-    """Whether the file has the published size and digest (SHA-256, else MD5)."""
+    """Whether the file has the published size, where it is known, and digest (SHA-256, or MD5)."""
     try:
-        if not path.is_file() or path.stat().st_size != content.size:
+        if not path.is_file() or content.size not in (None, path.stat().st_size):
             return False
         algorithm, wanted = _proof(content)
         digest = hashlib.new(algorithm, usedforsecurity=False)
@@ -81,6 +81,19 @@ def plain_chunks(path: Path, limit: int) -> Iterator[memoryview]:
         yield from _inflated(inner, limit)
 
 
+def kept_chunks(path: Path, file: IdxFile, limit: int) -> Iterator[memoryview]:
+    """The bytes of a file in the form that is kept of it: inflated, or as they are."""
+    if file.kept is file.plain:
+        yield from plain_chunks(path, limit)
+        return
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                yield memoryview(block)
+    except OSError as error:
+        raise FormatError(f"cannot be read: {describe(error)}") from None
+
+
 def packed_limit(size: int) -> int:
     """The most bytes that `size` bytes need when compressed, however badly, with any header."""
     return size + size // 100 + (1 << 16)
@@ -113,8 +126,8 @@ def explain(path: Path, file: IdxFile) -> str:
     if is_markup(path):
         return f"this is an HTML page, not {file.plain.name}"
     try:
-        size, packed = path.stat().st_size, head(path, 2) == GZIP_MAGIC
-        sums, plain_size, fault = _examine(path)
+        size, packed = path.stat().st_size, is_packed(path)
+        sums, plain_size, fault = _examine(path, file.plain.size or 0)
     except OSError as error:
         return f"cannot be read: {describe(error)}"
     known = catalog.known_file(*sums)
@@ -130,11 +143,17 @@ def explain(path: Path, file: IdxFile) -> str:
         return str(fault).removeprefix(f"{path}: ")
     if plain_size != file.plain.size:
         return f"holds {plain_size:,} bytes, expected {file.plain.size:,}"
-    algorithm, wanted = _proof(file.plain)
+    algorithm, wanted = _proof(file.kept)
+    if file.kept is not file.plain:
+        names = {"sha256": "SHA-256", "md5": "MD5"}
+        return (
+            f"cannot be proven: all that is known is the {names[algorithm]} of {file.packed.name} "
+            f"as it is published, {wanted}, and this is not that file"
+        )
     return _difference(algorithm, wanted, sums[3 if algorithm == "sha256" else 2])
 
 
-def _examine(path: Path) -> tuple[list[str], int, FormatError | None]:
+def _examine(path: Path, expected: int) -> tuple[list[str], int, FormatError | None]:
     """MD5 and SHA-256 of a file as it is and inflated, the inflated size, and what broke it off."""
     raw = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     with path.open("rb") as stream:
@@ -142,8 +161,11 @@ def _examine(path: Path) -> tuple[list[str], int, FormatError | None]:
             for digest in raw:
                 digest.update(block)
     plain, size = (hashlib.md5(usedforsecurity=False), hashlib.sha256()), 0
-    rows = catalog.DATASETS.values()
-    limit = max((file.plain.size or 0 for row in rows for file in row.files), default=0)
+    # As far as the file in question goes, and the common ones that it may be instead.
+    common = (row for row in catalog.DATASETS.values() if row.digests or row.mirrors)
+    known = (file.plain for row in common for file in row.files if row.form == "idx")
+    limit = max((plain.size or 0 for plain in known if plain.known), default=0)
+    limit = max(limit, expected)
     try:
         for chunk in plain_chunks(path, limit):
             size += len(chunk)

@@ -9,24 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
-from contextlib import suppress
-from email.utils import parsedate_to_datetime
 from functools import partial
-from http import HTTPStatus
-from http.client import HTTPException
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
 import urllib3
 
+from mnistprep import _http_headers as headers_of
+from mnistprep._knock import Knock
 from mnistprep._progress import Progress
 from mnistprep.errors import FetchError, TargetError, describe
 
@@ -40,6 +36,7 @@ REDIRECTS = 5
 _BLOCK = 1 << 16
 
 Peer = tuple[str, int]
+Result = TypeVar("Result")
 Step = Literal["use", "resume", "download"]
 
 
@@ -57,6 +54,22 @@ class _Fault(Exception):
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
         self.wait = wait
+
+
+class Span(NamedTuple):
+    """A part of a file on a server: bytes from `start` up to `stop` of `size`.
+
+    validator: what If-Range takes, so that all parts are of one and the same file.
+    """
+
+    start: int
+    stop: int
+    size: int
+    validator: str | None
+
+    def key(self, url: str) -> str:
+        """What the part is kept under."""
+        return f"{url}#{self.start}-{self.stop}"
 
 
 def decide(partial: int, published: int | None, limit: int) -> Step:
@@ -83,7 +96,7 @@ class Network:
         self._session.headers.update({"Accept-Encoding": "identity", "User-Agent": "mnistprep"})
         self._session.verify = os.environ.get("SSL_CERT_FILE") or True
         self._dead: set[tuple[str, ...]] = set()  # scheme and host
-        self._knocks: dict[Peer, _Knock] = {}
+        self._knocks: dict[Peer, Knock] = {}
         self._expected: list[str] = []
 
     def expect(self, urls: Iterable[str]) -> None:
@@ -119,18 +132,49 @@ class Network:
         except OSError as error:
             raise TargetError(f"cannot write {self._folder}: {describe(error)}") from error
 
-    def _download(self, url: str, published: int | None, limit: int) -> bool:
-        part = self.partial(url)
+    def part(self, url: str, span: Span) -> bool:
+        """Bring a part of the file at `url` to partial(span.key(url)), as `download` does.
+
+        Raises Unavailable, also when the file is another one than the span was taken of.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            return self._download(url, span.stop - span.start, span.stop - span.start + 1, span)
+        except OSError as error:
+            if isinstance(error, FetchError):
+                raise
+            raise TargetError(f"cannot write {self._folder}: {describe(error)}") from error
+
+    def tail(self, url: str, count: int) -> tuple[bytes, Span] | None:
+        """The last `count` bytes of the file at `url`, and which they are.
+
+        None when the server does not serve parts of files. Raises Unavailable.
+        """
+        return self._patiently(lambda: self._tail(url, count))
+
+    def _tail(self, url: str, count: int) -> tuple[bytes, Span] | None:
+        with self._request(url, {"Range": f"bytes=-{count}"}) as response:
+            if response.status_code in (200, 416):
+                return None
+            if response.status_code != 206:
+                answer = headers_of.status(response.status_code)
+                raise Unavailable(f"answers {answer}", absent=True)
+            part = headers_of.content_range(response)
+            if part is None or part.stop != part.size or part.stop - part.start > count:
+                return None  # some other range than asked for: it does not know what it does
+            data = bytearray()
+            while len(data) <= part.stop - part.start and (block := _read(response)):
+                data += block
+            if len(data) != part.stop - part.start:
+                raise _Fault(f"sends {len(data):,} bytes instead of {part.stop - part.start:,}")
+            return bytes(data), Span(*part[:2], part.stop, headers_of.validator(response))
+
+    def _patiently(self, attempt: Callable[[], Result]) -> Result:
+        """What `attempt` returns, tried again while its faults may pass."""
         tries = 0
         while True:
-            have = part.stat().st_size if part.exists() else 0
-            step = decide(have, published, limit)
-            if step == "use":
-                return True
-            if step == "download":
-                self.discard(url)
             try:
-                return self._receive(url, have if step == "resume" else 0, limit)
+                return attempt()
             except _Fault as fault:
                 tries += 1
                 if tries == TRIES:
@@ -140,30 +184,58 @@ class Network:
                     raise Unavailable(f"{fault} and asks to wait {pause:,.0f} s") from None
                 time.sleep(pause)
 
-    def _receive(self, url: str, offset: int, limit: int) -> bool:
+    def _download(
+        self, url: str, published: int | None, limit: int, span: Span | None = None
+    ) -> bool:
+        key = span.key(url) if span else url
+        part = self.partial(key)
+
+        def attempt() -> bool:
+            have = part.stat().st_size if part.exists() else 0
+            step = decide(have, published, limit)
+            if step == "download" or (span and self._tag(key) != span.validator):
+                self.discard(key)
+                have = 0
+            elif step == "use":
+                return True
+            return self._receive(url, have, limit, span)
+
+        return self._patiently(attempt)
+
+    def _tag(self, key: str) -> str | None:
+        tag = self.partial(key).with_suffix(".tag")
+        return tag.read_text("latin-1") if tag.exists() else None
+
+    def _receive(self, url: str, offset: int, limit: int, span: Span | None) -> bool:
         """Get the bytes of `url` from `offset` on; returns whether the first ones were kept."""
-        part = self.partial(url)
-        tag = part.with_suffix(".tag")
+        key = span.key(url) if span else url
+        part = self.partial(key)
+        tag = span.validator if span else self._tag(key)
         headers = {}
-        if offset:
+        if span:
+            headers["Range"] = f"bytes={span.start + offset}-{span.stop - 1}"
+        elif offset:
             headers["Range"] = f"bytes={offset}-"
-            if tag.exists():
-                headers["If-Range"] = tag.read_text("latin-1")
+        if headers and tag:
+            headers["If-Range"] = tag
         with self._request(url, headers) as response:
             status = response.status_code
-            if status == 416 and offset:
+            if status == 416 and offset and not span:
                 return True  # nothing beyond what is here; the content will tell whether it is all
-            if status == 206 and _range_start(response) != offset:
-                self.discard(url)
+            if span and status in (200, 416):
+                raise Unavailable("is another file than a moment ago", absent=True)
+            if status == 206 and not _is_asked(response, offset, span):
+                self.discard(key)
                 raise _Fault("answers with another range than asked for")
             if status not in (200, 206):
-                raise Unavailable(f"answers {_status(status)}", absent=True)
+                raise Unavailable(f"answers {headers_of.status(status)}", absent=True)
             if status == 200:
                 offset = 0
-                self.discard(url)
-                if validator := _validator(response):
-                    tag.write_text(validator, "latin-1")
-            expected = _expected_size(response, offset)
+                self.discard(key)
+            new = span.validator if span else headers_of.validator(response)
+            if not offset and new:
+                part.with_suffix(".tag").write_text(new, "latin-1")
+            expected = headers_of.expected_size(response, offset)
             if expected is not None and expected > limit:
                 raise Unavailable(
                     f"offers {expected:,} bytes, where at most {limit:,} can be right", absent=True
@@ -199,9 +271,9 @@ class Network:
         for _ in range(REDIRECTS + 1):
             response = self._answer(url, headers)
             if response.status_code == 429 or response.status_code >= 500:
-                wait = _retry_after(response)
+                wait = headers_of.retry_after(response)
                 response.close()
-                raise _Fault(f"answers {_status(response.status_code)}", wait)
+                raise _Fault(f"answers {headers_of.status(response.status_code)}", wait)
             target = self._session.get_redirect_target(response)
             if target is None:
                 return response
@@ -248,8 +320,9 @@ class Network:
         failed = any(knock.failed for knock in self._knocks.values())
         for other in [peer, *(map(self._peer, self._expected) if failed else ())]:
             if other not in self._knocks:
-                self._knocks[other] = _Knock(other)
-        self._knocks[peer].wait()
+                self._knocks[other] = Knock(other, CONNECT_SECONDS)
+        if reason := self._knocks[peer].wait():
+            raise Unavailable(reason)
 
     def _peer(self, url: str) -> Peer:
         proxies = requests.utils.get_environ_proxies(url)
@@ -260,34 +333,14 @@ class Network:
         return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
-class _Knock(threading.Thread):
-    """A trial connection; a thread, because looking up a name cannot be given a time limit."""
-
-    def __init__(self, peer: Peer) -> None:
-        super().__init__(daemon=True)
-        self.peer = peer
-        self.reason: str | None = f"no answer within {CONNECT_SECONDS:g} s"
-        self.failed = False
-        self._deadline = time.monotonic() + CONNECT_SECONDS
-        self.start()
-
-    def run(self) -> None:
-        reason = None
-        try:
-            socket.create_connection(self.peer, CONNECT_SECONDS / 2).close()
-        except socket.gaierror as error:
-            reason = f"no address for the host name ({error.strerror})"
-        except TimeoutError:
-            reason = self.reason
-        except (OSError, UnicodeError) as error:
-            reason = f"no connection ({getattr(error, 'strerror', None) or error})"
-        self.reason = reason
-
-    def wait(self) -> None:
-        self.join(max(0.0, self._deadline - time.monotonic()))
-        if reason := self.reason:
-            self.failed = True
-            raise Unavailable(reason)
+def _is_asked(response: requests.Response, offset: int, span: Span | None) -> bool:
+    """Whether a 206 has the bytes that were asked for."""
+    found = headers_of.content_range(response)
+    if found is None:
+        return False
+    if span is None:
+        return found.start == offset
+    return found == (span.start + offset, span.stop, span.size)
 
 
 def _within(seconds: float, send: Callable[[], requests.Response]) -> requests.Response:
@@ -322,60 +375,16 @@ def _translated(error: Exception) -> Exception:
     if isinstance(error, FetchError):
         return error
     if isinstance(error, requests.exceptions.SSLError):
-        return Unavailable(f"no trusted TLS connection ({_innermost(error)})")
+        return Unavailable(f"no trusted TLS connection ({headers_of.innermost(error)})")
     if isinstance(error, requests.exceptions.ReadTimeout):
         return _Fault(f"no answer within {READ_SECONDS:g} s")
     if isinstance(error, requests.exceptions.ProxyError):
-        return Unavailable(f"the proxy does not work: {_innermost(error)}")
+        return Unavailable(f"the proxy does not work: {headers_of.innermost(error)}")
     if isinstance(error, requests.exceptions.ConnectionError):
         refused = isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(
             getattr(error.args[0] if error.args else None, "reason", None),
             urllib3.exceptions.NewConnectionError,
         )
         kind = Unavailable if refused else _Fault
-        return kind(f"no connection ({_innermost(error)})")
+        return kind(f"no connection ({headers_of.innermost(error)})")
     return Unavailable(f"cannot be asked: {error}")
-
-
-def _innermost(error: BaseException) -> str:
-    """The system's own words, without the layers of wrapping around them."""
-    while True:
-        inner = getattr(error, "reason", None)
-        if not isinstance(inner, BaseException):
-            inner = next((arg for arg in error.args if isinstance(arg, BaseException)), None)
-        if inner is None:
-            if isinstance(error, HTTPException) and not isinstance(error, OSError):
-                return "the answer is not HTTP"
-            return getattr(error, "strerror", None) or str(error)
-        error = inner
-
-
-def _status(code: int) -> str:
-    with suppress(ValueError):  # a code that no specification knows; the server's phrase is not
-        return f"{code} {HTTPStatus(code).phrase}"  # repeated, it may hold anything
-    return str(code)
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    value = response.headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"[0-9]{1,18}", value):
-        return float(value)
-    with suppress(ValueError, TypeError, OverflowError):
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    return None
-
-
-def _validator(response: requests.Response) -> str | None:
-    """What If-Range may hold: a strong entity tag, else the date of the last change."""
-    tag = response.headers.get("ETag", "")
-    return tag if tag.startswith('"') else response.headers.get("Last-Modified")
-
-
-def _range_start(response: requests.Response) -> int | None:
-    found = re.match(r"bytes ([0-9]{1,18})-", response.headers.get("Content-Range", ""))
-    return int(found[1]) if found else None
-
-
-def _expected_size(response: requests.Response, offset: int) -> int | None:
-    length = response.headers.get("Content-Length", "")
-    return offset + int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None

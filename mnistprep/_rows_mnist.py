@@ -11,9 +11,8 @@ real    computed from the digits themselves, which have the published SHA-256 su
 from __future__ import annotations
 
 from mnistprep._published import Content, IdxFile, Published, WholeFile
+from mnistprep._stored import DIGITS
 from mnistprep.dataset import Digest
-
-DIGITS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 
 MNIST = Published(
     name="mnist",

@@ -7,7 +7,8 @@ content alone, so different sources may give different files.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from mnistprep import catalog
-from mnistprep._content import explain, idx_size, is_markup, packed_limit, plain_chunks, store
+from mnistprep._content import explain, idx_size, is_markup, kept_chunks, packed_limit, store
 from mnistprep._progress import Progress
 from mnistprep._published import Content, IdxFile, Published
 from mnistprep.dataset import (
@@ -50,7 +51,7 @@ class Attempt(NamedTuple):
 class Search:
     """The state of one fetch.
 
-    folder: where accepted files go, under the names of `plain`; partials: where what is received
+    folder: where accepted files go, under the names of `kept`; partials: where what is received
     waits until it is whole, and is found again by the next process.
     """
 
@@ -73,7 +74,7 @@ class Search:
 
     def accept(self, file: IdxFile, chunks: Iterator[memoryview]) -> None:
         """Keep the content of `file`; raises FormatError if it is another."""
-        store(chunks, file.plain, self.folder / file.plain.name)
+        store(chunks, file.kept, self.folder / file.kept.name)
         self.needed.remove(file)
 
     @cached_property
@@ -86,7 +87,9 @@ class Search:
     @property
     def bulk(self) -> int:
         """The most bytes that a file with the whole dataset can have."""
-        return _BULK * sum(file.plain.size or 0 for file in self.row.files) + (1 << 16)
+        archive = self.row.archive.content.size if self.row.archive else None
+        whole = _BULK * sum(file.plain.size or 0 for file in self.row.files) + (1 << 16)
+        return max(whole, packed_limit(archive or 0))
 
 
 def search_path(search: Search, path: Path, source: str) -> None:
@@ -96,22 +99,22 @@ def search_path(search: Search, path: Path, source: str) -> None:
         return
     if not search_idx(search, path) and search.needed:
         _read_whole(search, path, source)
-    names = [file.plain.name for file in search.row.files]
+    names = _names(search.row.files)
     for file in [path for path in _entries(path) if path.is_file()][:_TRY]:
         tried = idx_size(file) is not None or _plain_name(file.name) in names
         if search.needed and not tried and file.stat().st_size <= search.bulk:
-            _read_whole(search, file, str(file))
+            _search_other(search, file, str(file))
 
 
 def search_idx(search: Search, folder: Path) -> bool:
     """Take the IDX files in a folder and those below it; returns whether it has any."""
-    names = [file.plain.name for file in search.row.files]
+    names = _names(search.row.files)
     paths = sorted(_walk(folder), key=lambda path: _plain_name(path.name) not in names)
     found = False
     for path in paths:
         if not search.needed:
             break
-        found = _try_idx(search, path, str(path)) or found
+        found = try_file(search, path, str(path)) or found
     return found
 
 
@@ -122,7 +125,9 @@ def search_mirrors(search: Search, bases: Sequence[str], names: Sequence[str]) -
     file that no mirror has, so that dead mirrors are not asked for all of them.
     """
     for file in list(search.needed):
-        wanted: list[Content] = [getattr(file, name) for name in names]
+        wanted: list[Content] = [
+            getattr(file, name) for name in names if name == "packed" or file.plain.known
+        ]
         search.network.expect(join(base, wanted[0].name) for base in bases)
         if not any(_file_from(search, base, file, wanted) for base in bases):
             return
@@ -178,7 +183,7 @@ def _idx_from(search: Search, url: str, file: IdxFile, published: int | None) ->
         if resumed is None:
             return file not in search.needed
         with suppress(FormatError):
-            search.accept(file, plain_chunks(part, limit))
+            search.accept(file, kept_chunks(part, file, limit))
             network.discard(url)
             return True
         reason = explain(part, file)
@@ -203,7 +208,7 @@ def _downloaded(
         if file is not None and part.exists():
             # A server may promise more than there is: if this is the file, that does not matter.
             with suppress(FormatError):
-                search.accept(file, plain_chunks(part, limit))
+                search.accept(file, kept_chunks(part, file, limit))
                 network.discard(url)
                 return None
         search.failed(display(url), error, note=True)
@@ -211,7 +216,15 @@ def _downloaded(
 
 
 def _search_file(search: Search, path: Path, source: str) -> None:
-    if _try_idx(search, path, source):
+    if try_file(search, path, source):
+        return
+    _search_other(search, path, source)
+
+
+def _search_other(search: Search, path: Path, source: str) -> None:
+    from mnistprep._zipped import search_zip
+
+    if search_zip(search, path, source) or not search.needed:
         return
     if is_markup(path):
         search.failed(source, "this is an HTML page, not data")
@@ -219,17 +232,22 @@ def _search_file(search: Search, path: Path, source: str) -> None:
     _read_whole(search, path, source)
 
 
-def _try_idx(search: Search, path: Path, source: str) -> bool:
+def try_file(search: Search, path: Path, source: str) -> bool:
     """Take the file if it is one that is needed; returns whether it is IDX, or named like it."""
-    size = idx_size(path)
-    named = [file for file in search.needed if file.plain.name == _plain_name(path.name)]
-    sized = [file for file in search.needed if file.plain.size == size]
+    size, packed = idx_size(path), path.stat().st_size
+    named = [file for file in search.needed if _plain_name(path.name) in _names([file])]
+    sized = [
+        file
+        for file in search.needed
+        if file.plain.size == size or packed in (file.packed.size, file.plain.size)
+    ]
     # Compressed twice, it does not show its header; then the name is the only hint.
-    for file in sized or named:
+    likely = sorted(sized or named, key=lambda file: file not in named)
+    for file in likely:
         with suppress(FormatError):
-            search.accept(file, plain_chunks(path, packed_limit(file.plain.size or 0)))
+            search.accept(file, kept_chunks(path, file, packed_limit(file.plain.size or 0)))
             return True
-    wrong = named or sized
+    wrong = named or likely
     if wrong:
         reason = explain(path, wrong[0])
         search.failed(source, reason, note=True)
@@ -237,6 +255,9 @@ def _try_idx(search: Search, path: Path, source: str) -> bool:
 
 
 def _read_whole(search: Search, path: Path, source: str) -> None:
+    if not search.row.identifiable:
+        search.failed(source, f"has no file of {search.row.title} as it is published")
+        return
     # Only what is not IDX needs the formats, which need much.
     from mnistprep import convert
 
@@ -292,7 +313,11 @@ def _idx_chunks(parts: list[Split], role: str, classes: int) -> Iterator[memoryv
 
 def _plain_name(name: str) -> str:
     """The published name that a file's name stands for: without .gz, its dots as hyphens."""
-    return name.removesuffix(".gz").replace(".", "-")
+    return re.sub(r"\.(gz|xz)$", "", name).replace(".", "-")
+
+
+def _names(files: Iterable[IdxFile]) -> set[str]:
+    return {_plain_name(file.plain.name) for file in files}
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from mnistprep._published import Content, IdxFile, Published, WholeFile
+from mnistprep._published import Archive, Content, IdxFile, Published, WholeFile
 from mnistprep._rows_dropin import FASHION_MNIST, KMNIST
-from mnistprep._rows_mnist import DIGITS, MNIST
+from mnistprep._rows_emnist import EMNIST
+from mnistprep._rows_family import FAMILY
+from mnistprep._rows_mnist import MNIST
+from mnistprep._stored import DIGITS
 from mnistprep.dataset import Digest
 from mnistprep.errors import UnknownName
 
 __all__ = [
     "DATASETS",
+    "Archive",
     "Content",
     "IdxFile",
     "KnownFile",
@@ -22,6 +26,7 @@ __all__ = [
     "get",
     "identify",
     "known_file",
+    "resembles",
 ]
 
 SYNTH = Published(
@@ -60,6 +65,7 @@ DATASETS: dict[str, Published] = {
     "mnist": MNIST,
     "fashion-mnist": FASHION_MNIST,
     "kmnist": KMNIST,
+    **{row.name: row for row in (*EMNIST, *FAMILY)},
     "synth": SYNTH,
 }
 
@@ -121,6 +127,19 @@ def identify(digest: Digest, md5: Callable[[], tuple[str, str]] | None = None) -
     return None
 
 
+def resembles(split: str, count: int, shape: tuple[int, ...], classes: int) -> Published | None:
+    """The dataset of which a split could be by its size alone; None where more than one could be.
+
+    Only those are meant of which no digest of the content is known: the others are identified.
+    """
+    same = [
+        row
+        for row in DATASETS.values()
+        if (row.splits.get(split), row.shape, len(row.classes)) == (count, shape, classes)
+    ]
+    return same[0] if len(same) == 1 and not same[0].identifiable else None
+
+
 def known_file(*digests: str) -> KnownFile | None:
     """The published file, plain, packed or whole, with any of these MD5 or SHA-256 sums (hex)."""
     for row in DATASETS.values():
@@ -136,5 +155,7 @@ def _contents(row: Published) -> Iterator[tuple[Content, bool]]:
         yield file.packed, False
     for whole in row.whole:
         yield whole.content, False
+    if row.archive:
+        yield row.archive.content, False
     for content in row.earlier:
         yield content, True

@@ -36,7 +36,9 @@ def fetch(
     *,
     progress: Progress = quiet,
 ) -> Path:
-    """The folder with the uncompressed IDX files of a dataset, verified now; downloads if needed.
+    """The folder with the files of a dataset, verified now; downloads what is needed.
+
+    IDX files are uncompressed, unless only the digests of the compressed ones are known.
 
     Sources in order: the cache; `mirrors`, each a URL (of a folder or of one file) or a local
     folder or file in any form that mnistprep reads; the environment's MNISTPREP_MIRROR; the
@@ -48,16 +50,18 @@ def fetch(
     (OfflineError) with every attempt when no source is left.
     """
     row = catalog.get(name)
+    if row.by_hand:
+        raise UsageError(f"{name} is not downloaded by mnistprep: {row.by_hand}")
     if not row.files:
         raise UsageError(f"{name} is made by mnistprep itself; there is nothing to fetch")
     if isinstance(mirrors, (str, Path)):
         mirrors = (mirrors,)
     sources = [_source(mirror) for mirror in mirrors]
-    folder = cache_dir() / row.name
+    folder = cache_dir() / (row.folder or row.name)
     if not _missing(row, folder):
         return folder
     with _only_process(folder, progress):
-        partials = folder.with_name(f"{row.name}.downloads")
+        partials = folder.with_name(f"{folder.name}.downloads")
         search = Search(row, folder, partials, _missing(row, folder), progress)
         try:
             _run(search, sources)
@@ -106,6 +110,10 @@ def is_offline() -> bool:
 
 def _run(search: Search, sources: Sequence[str | Path]) -> None:
     search_idx(search, search.folder)  # whatever a person has put there, compressed or not
+    if search.row.archive:
+        from mnistprep._zipped import search_kept
+
+        search_kept(search)
     for source in sources:
         _ask(search, source)
     if search.needed and (value := os.environ.get("MNISTPREP_MIRROR")):
@@ -124,10 +132,14 @@ def _ask(search: Search, source: str | Path) -> None:
         search_path(search, source, str(source))
     elif is_offline():
         search.failed(display(source), "not tried: MNISTPREP_OFFLINE is set")
+    elif search.row.archive and urlsplit(source).path.lower().endswith(".zip"):
+        _ask_archive(search, [source])
     elif _is_file_url(source):
         search_whole(search, source)
     else:
         search_mirrors(search, [source], ["packed", "plain"])
+        if search.row.archive:
+            _ask_archive(search, [join(source, search.row.archive.content.name)])
         urls = [(join(source, whole.content.name), whole.content) for whole in search.row.whole]
         _ask_whole(search, urls)
         if not source.endswith("/"):
@@ -143,6 +155,16 @@ def _ask_published(search: Search) -> None:
     if row.mirrors and all(map(network.is_dead, row.mirrors)):
         return  # there is no network; further hosts would only take further seconds
     _ask_whole(search, [(url, whole.content) for whole in row.whole for url in whole.urls])
+    if row.archive:
+        _ask_archive(search, row.archive.urls)
+
+
+def _ask_archive(search: Search, urls: Sequence[str]) -> None:
+    from mnistprep._zipped import search_archive
+
+    for url in urls:
+        if search.needed and search.row.archive and not search.network.is_dead(url):
+            search_archive(search, search.row.archive, url)
 
 
 def _ask_whole(search: Search, urls: Sequence[tuple[str, Content]]) -> None:
@@ -152,7 +174,7 @@ def _ask_whole(search: Search, urls: Sequence[tuple[str, Content]]) -> None:
 
 
 def _missing(row: Published, folder: Path) -> list[IdxFile]:
-    return [file for file in row.files if not is_content(folder / file.plain.name, file.plain)]
+    return [file for file in row.files if not is_content(folder / file.kept.name, file.kept)]
 
 
 def _source(value: str | Path) -> str | Path:
@@ -176,7 +198,8 @@ def _source(value: str | Path) -> str | Path:
 
 def _is_file_url(url: str) -> bool:
     name = urlsplit(url).path.rpartition("/")[2]
-    published = {file.plain.name for row in catalog.DATASETS.values() for file in row.files}
+    files = [file for row in catalog.DATASETS.values() for file in row.files]
+    published = {content.name for file in files for content in (file.plain, file.packed)}
     return name in published or _FILE_NAME.fullmatch(name) is not None
 
 
@@ -212,19 +235,29 @@ def _unwritable(folder: Path, error: Exception) -> TargetError:
 def _nothing_left(search: Search) -> FetchError:
     """The error that says what is missing, what was tried, and what to do by hand."""
     row = search.row
-    names = [file.plain.name for file in search.needed]
+    names = [file.kept.name for file in search.needed]
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     lines = [f"cannot get {row.title}: no source gave {names[0]}{more}; tried:"]
     lines += [f"  {source}: {reason}" for source, reason in search.attempts]
+    packed = any(file.kept is not file.plain for file in search.needed)
+    which = " (sizes and digests are of the uncompressed ones)"
+    which = ", as they are published," if packed else which
     lines += [
-        "To do it by hand, get these files (sizes and digests are of the uncompressed ones) and",
-        f"put them, compressed or not, into {search.folder}",
+        f"To do it by hand, get these files{which} and",
+        f"put them{'' if packed else ', compressed or not,'} into {search.folder}",
         "or into any folder that is then given as --mirror FOLDER:",
     ]
     for file in search.needed:
-        digest = f"SHA-256 {file.plain.sha256}" if file.plain.sha256 else f"MD5 {file.plain.md5}"
-        size = f"{file.plain.size:,} bytes, {digest}"
-        lines += [f"  {file.plain.name}: {size}"]
+        lines += [f"  {file.kept.name}: {_described(file.kept)}"]
         lines += [f"    {join(base, file.packed.name)}" for base in row.mirrors]
+    if row.archive:
+        content = row.archive.content
+        lines += [f"All of them are in {content.name} ({_described(content)}), which will do too:"]
+        lines += [f"    {url}" for url in row.archive.urls]
     lines += ["Without a network, --dataset synth works: digits drawn by mnistprep itself."]
     return (OfflineError if is_offline() else FetchError)("\n".join(lines))
+
+
+def _described(content: Content) -> str:
+    digest = f"SHA-256 {content.sha256}" if content.sha256 else f"MD5 {content.md5}"
+    return digest if content.size is None else f"{content.size:,} bytes, {digest}"

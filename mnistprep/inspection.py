@@ -73,6 +73,7 @@ def inspect(
     format: str | None = None,
     *,
     preview: convert.PathLike | None = None,
+    labels: convert.PathLike | None = None,
     overwrite: bool = False,
     workers: int | None = None,
     progress: Progress = quiet,
@@ -80,8 +81,10 @@ def inspect(
 ) -> Inspection:
     """Read what is at `path` and say what it is; `preview` is a PNG file for a contact sheet.
 
-    `options` are those of the format's `read`. Raises what mnistprep.read raises, UsageError for a
-    preview that is not called .png, and TargetError for one that cannot be written.
+    labels: a CSV file for all columns of IDX label files, of which QMNIST has eight. `options` are
+    those of the format's `read`. Raises what mnistprep.read raises, UsageError for a preview that
+    is not called .png and for labels of what is not IDX, and TargetError for what cannot be
+    written.
     """
     sheet = None if preview is None else Path(preview)
     if sheet is not None:
@@ -90,6 +93,8 @@ def inspect(
         refuse_existing(sheet, overwrite=overwrite, sources=[Path(path)])
     found = convert.locate(path, format, workers=workers, progress=progress, **options)
     dataset = found.dataset
+    if labels is not None:
+        _write_labels(found, Path(labels), str(options.get("name", "auto")), overwrite)
     if sheet is not None:
         with atomic_path(sheet, overwrite=overwrite) as staging:
             staging.write_bytes(next(_png.encode(by_class(dataset)[np.newaxis])))
@@ -104,10 +109,28 @@ def inspect(
             for split, part in dataset.splits.items()
         },
         contents={
-            split: Content(str(match(dataset, split, digest) or "unknown"), digest)
+            split: Content(_identity(dataset, split, digest), digest)
             for split, digest in dataset.digests().items()
         },
     )
+
+
+def _write_labels(found: convert.Found, target: Path, name: str, overwrite: bool) -> None:
+    if found.format not in ("idx", "idx-gz"):
+        raise UsageError(f"label tables are a matter of IDX files; {found.path} is {found.format}")
+    from mnistprep.labels import read_tables, write_csv
+
+    refuse_existing(target, overwrite=overwrite, sources=[found.path])
+    write_csv(read_tables(found._at, name), target, overwrite=overwrite)
+
+
+def _identity(dataset: Dataset, split: str, digest: Digest) -> str:
+    if known := match(dataset, split, digest):
+        return str(known)
+    count = sum(map(len, dataset.parts(split)))
+    if alike := catalog.resembles(split, count, dataset.shape, len(dataset.classes)):
+        return f"unknown; as many examples as {alike.title} {split}, whose digests nobody published"
+    return "unknown"
 
 
 def match(dataset: Dataset, split: str, digest: Digest) -> catalog.Match | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mnistprep import catalog, convert
 from mnistprep._progress import Progress, quiet
-from mnistprep.dataset import Dataset
+from mnistprep.dataset import Dataset, Split
 from mnistprep.errors import UsageError
 
 _SIZED = re.compile(r"synth:(\d{1,12})(?:,(\d{1,12}))?")
@@ -40,5 +40,12 @@ def load(
     row = catalog.get(name)
     from mnistprep import download
 
-    dataset = convert.read(download.fetch(name, mirrors, progress=progress), "idx")
-    return Dataset(name, dataset.splits, row.classes)
+    dataset = convert.read(download.fetch(name, mirrors, progress=progress), row.form)
+    splits = {split: _part(dataset.splits[split], row.slices.get(split)) for split in row.splits}
+    return Dataset(name, splits, row.classes)
+
+
+def _part(split: Split, part: tuple[int, int] | None) -> Split:
+    if part is None:
+        return split
+    return Split(split.images[slice(*part)], split.labels[slice(*part)])

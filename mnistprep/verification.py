@@ -130,7 +130,8 @@ class _Truth:
     ) -> None:
         self.name, self.source, self._load = name, source, load
         self._row = known or catalog.DATASETS.get(name or "")
-        published = self._row is not None and (known or self._row.files)
+        row = self._row
+        published = row is not None and (known or (bool(row.files) and row.identifiable))
         if source is None and name is not None and not published:
             self.source = load(name)
 
@@ -158,7 +159,9 @@ class _Truth:
 
     def splits(self) -> tuple[str, ...]:
         """The splits that are expected."""
-        return tuple(self.known) if self.source is not None else ("train", "test")
+        if self.source is not None:
+            return tuple(self.known)
+        return tuple(self._row.splits) if self._row else ("train", "test")
 
     def settled(self, found: Dataset, digests: dict[str, Digest]) -> _Truth:
         """Where nobody said what is expected: the dataset that the first known split is of."""

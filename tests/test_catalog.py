@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mnistprep import catalog
+from mnistprep._stored import STORED, Stored
 from mnistprep.dataset import Digest, Split, digest
 from mnistprep.errors import UnknownName
 
@@ -38,31 +39,89 @@ def test_unknown_dataset_lists_the_known_ones() -> None:
 
 @pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: row.name)
 def test_rows_are_complete(row: catalog.Published) -> None:
-    """Every published dataset has four files with sizes and digests, and figures that agree."""
+    """Every published dataset has a pair of files a split, each with a digest that proves it."""
     assert [(file.split, file.role) for file in row.files] == [
         (split, role) for split in row.splits for role in ("images", "labels")
     ]
     for file in row.files:
-        count = row.splits[file.split]
-        pixels = row.shape[0] * row.shape[1]
-        assert file.plain.size == (16 + count * pixels if file.role == "images" else 8 + count)
-        assert re.fullmatch("[0-9a-f]{32}", file.plain.md5 or "")
-        assert re.fullmatch("[0-9a-f]{64}", file.packed.sha256 or "")
-        assert file.packed.size and file.packed.name == f"{file.plain.name}.gz"
-    for split, count in row.splits.items():
-        assert sum(row.class_counts[split]) == count
-        assert len(row.class_counts[split]) == len(row.classes)
-    assert row.mean and row.std and row.licence and row.citation and row.homepage
+        begin, end = row.slices.get(file.split, (0, row.splits[file.split]))
+        assert end - begin == row.splits[file.split]
+        assert file.kept.known
+        for content in (file.plain, file.packed):
+            assert re.fullmatch("[0-9a-f]{32}", content.md5 or "0" * 32)
+            assert re.fullmatch("[0-9a-f]{64}", content.sha256 or "0" * 64)
+        if row.form == "idx" and not row.slices:
+            each = STORED.get(row.name, Stored()).columns * 4
+            start, each = (12, each) if each else (8, 1)
+            if file.role == "images":
+                start, each = 16, row.shape[0] * row.shape[1]
+            assert file.plain.size == start + (end - begin) * each
+            assert file.packed.name.rpartition(".")[::2] in [
+                (file.plain.name, "gz"),
+                (file.plain.name, "xz"),
+            ]
+        if row.archive:
+            assert file.member.endswith(f"/{file.packed.name}")
+    for split, counts in row.class_counts.items():
+        assert sum(counts) == row.splits[split]
+        assert len(counts) == len(row.classes)
+    assert row.licence and row.licence_note and row.citation and row.homepage and row.about
+
+
+def test_what_mnist_has_is_all_known() -> None:
+    """Class counts, mean and deviation of the three of which they are published are there."""
+    for name in ("mnist", "fashion-mnist", "kmnist"):
+        row = catalog.get(name)
+        assert set(row.class_counts) == set(row.splits)
+        assert row.mean and row.std
+        assert all(file.plain.md5 and file.packed.sha256 for file in row.files)
 
 
 @pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: row.name)
 def test_default_hosts_are_live_ones_over_https(row: catalog.Published) -> None:
     """No default goes to a dead host or over plain http."""
     urls = [*row.mirrors, *(url for whole in row.whole for url in whole.urls)]
+    urls += row.archive.urls if row.archive else ()
     assert urls and all(url.startswith("https://") for url in urls)
     assert all(base.endswith("/") for base in row.mirrors)
     hosts = {urlsplit(url).hostname for url in urls}
-    assert not hosts & {"yann.lecun.com", "deeplearning.net", "www.deeplearning.net"}
+    assert not hosts & {"yann.lecun.com", "deeplearning.net", "www.itl.nist.gov"}
+
+
+def test_names_of_classes_are_those_of_the_stored_files() -> None:
+    """A row has the class names that reading its files gives."""
+    for name, stored in STORED.items():
+        assert not stored.classes or catalog.get(name).classes == stored.classes
+    sizes = {name: len(row.classes) for name, row in catalog.DATASETS.items()}
+    assert {name: size for name, size in sizes.items() if size != 10} == {
+        "emnist-byclass": 62,
+        "emnist-bymerge": 47,
+        "emnist-balanced": 47,
+        "emnist-letters": 26,
+        "k49": 49,
+    }
+
+
+@pytest.mark.parametrize(
+    ("split", "count", "classes", "expected"),
+    [
+        ("train", 42_000, 10, "digit-recognizer"),
+        ("train", 124_800, 26, "emnist-letters"),
+        ("test", 116_323, 62, "emnist-byclass"),
+        ("test", 116_323, 47, "emnist-bymerge"),
+        ("train", 232_365, 49, "k49"),
+        ("train", 60_000, 10, None),
+        ("train", 124_800, 27, None),
+        ("train", 42_001, 10, None),
+    ],
+)
+def test_a_size_may_tell_what_no_digest_can(
+    split: str, count: int, classes: int, expected: str | None
+) -> None:
+    """A size that one dataset alone has names it, where no digest could; others name nothing."""
+    found = catalog.resembles(split, count, (28, 28), classes)
+    assert (found.name if found else None) == expected
+    assert catalog.resembles(split, count, (32, 32), classes) is None
 
 
 def test_digests_of_a_row_are_those_of_its_files() -> None:

@@ -35,9 +35,12 @@ def command(dataset: str | None, mirrors: tuple[str, ...], as_json: bool, quiet:
     console = _shared.Console(quiet=quiet, as_json=as_json)
     name = dataset or "mnist"
     folder = download.fetch(name, mirrors, progress=console)
-    files = [file.plain for file in DATASETS[name].files]
+    files = [file.kept for file in DATASETS[name].files]
     console.finish(
-        "\n".join(f"{folder / file.name}  {file.size:,} bytes, verified" for file in files),
+        "\n".join(
+            f"{folder / file.name}  {(folder / file.name).stat().st_size:,} bytes, verified"
+            for file in files
+        ),
         {
             "dataset": name,
             "path": str(folder),

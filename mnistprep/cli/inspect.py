@@ -22,6 +22,11 @@ from mnistprep.cli import _shared
     "--from", "source_format", type=_shared.FORMAT, help="What PATH is, if it is unclear."
 )
 @click.option("--preview", type=_shared.TARGET, help="A PNG file to write a contact sheet to.")
+@click.option(
+    "--labels",
+    type=_shared.TARGET,
+    help="A CSV file for all columns of IDX label files; QMNIST has eight.",
+)
 @_shared.reading
 @_shared.overwrite
 @_shared.workers
@@ -31,6 +36,7 @@ def command(
     source_format: str | None,
     reading: dict[str, Any],
     preview: Path | None,
+    labels: Path | None,
     overwrite: bool,
     workers: int | None,
     as_json: bool,
@@ -47,6 +53,7 @@ def command(
         path,
         source_format,
         preview=preview,
+        labels=labels,
         overwrite=overwrite,
         workers=workers,
         progress=console,

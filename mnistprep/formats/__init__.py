@@ -13,7 +13,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast, get_args, get_origin, get_type_hints
 
+from mnistprep import _foreign
 from mnistprep._progress import Progress
+from mnistprep._text import printable
 from mnistprep.dataset import Dataset
 from mnistprep.errors import DetectionError, MissingDependency, UnknownName, UsageError
 
@@ -37,6 +39,8 @@ FORMATS: dict[str, str] = {
 }
 
 _RESERVED = ("dataset", "path", "progress", "workers")  # arguments of `write` that are no options
+_KNOWN = f"known formats: {', '.join(FORMATS)}"
+_LOOK = 100  # files of a folder that nothing recognises, to say what they are
 Verb = Literal["read", "write"]
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -96,7 +100,7 @@ def detect(path: Path) -> tuple[str, Path]:
     if children:
         listed = ", ".join(f"{child.name} ({name})" for name, child in children[:6])
         raise DetectionError(f"{path} holds several datasets: {listed}; give the path of one")
-    raise DetectionError(f"{path}: {_unrecognised(path)}; known formats: {', '.join(FORMATS)}")
+    raise DetectionError(f"{path}: {_unrecognised(path)}")
 
 
 def matches(path: Path) -> list[str]:
@@ -111,19 +115,15 @@ def visible(folder: Path) -> list[Path]:
 
 def _unrecognised(path: Path) -> str:
     if path.is_dir():
-        return "nothing here is a dataset" if visible(path) else "an empty folder"
+        inside = visible(path)
+        files = [file for file in inside[:_LOOK] if file.is_file()]
+        if told := [f"{file.name} is {words}" for file in files if (words := _foreign.what(file))]:
+            return printable("; ".join(told[:3]), 400)
+        return f"nothing here is a dataset; {_KNOWN}" if inside else "an empty folder"
     if not path.is_file():
         return "neither a file nor a folder"
     size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(512).lstrip().lower()
-    if not size:
-        return "an empty file"
-    if start.startswith((b"<!doctype html", b"<html", b"<?xml")):
-        return f"a web page of {size:,} bytes, not data"
-    if start.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the data; run `git lfs pull`"
-    return f"no format recognises these {size:,} bytes"
+    return _foreign.what(path) or f"no format recognises these {size:,} bytes; {_KNOWN}"
 
 
 def of_target(path: Path) -> str:

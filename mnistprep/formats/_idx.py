@@ -1,4 +1,4 @@
-"""IDX files found in a folder, read and written; what `idx` and `idx-gz` share.
+"""IDX files read and written; what `idx` and `idx-gz` share.
 
 Layout, big-endian: 00 00 <type> <dimensions>, a uint32 size per dimension, then the values in C
 order. Source: "The IDX file format" on the MNIST page of Y. LeCun, C. Cortes and C. Burges.
@@ -6,127 +6,89 @@ order. Source: "The IDX file format" on the MNIST page of Y. LeCun, C. Cortes an
 
 from __future__ import annotations
 
+import json
 import math
-import re
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from mnistprep._arrays import Images, empty_images, map_bytes, release
 from mnistprep._progress import Progress
-from mnistprep._streams import Inflater, inflated_head, is_packed
+from mnistprep._stored import STORED, Stored
+from mnistprep._streams import Inflater, is_packed
 from mnistprep.dataset import CHUNK, Dataset, Split, idx_header, idx_label_type
 from mnistprep.errors import FormatError
 from mnistprep.formats import _sidecar
+from mnistprep.formats._idx_files import TYPES, Found, Pair, compressed, find
 
-TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-PREFIXES = {"train": "train", "test": "t10k"}
-_FOLDERS = ("", "raw", "MNIST/raw", "*/raw")
-_NAMES = (("train", "train"), ("t10k", "test"), ("test", "test"), ("val", "valid"))
+__all__ = ["Orientation", "check_note", "compressed", "files", "places", "read", "record", "tables"]
+
+Orientation = Literal["upright", "stored"]
+_MNIST = {"train": "train", "test": "t10k"}
 _STEP = 8 << 20
 
 
-@dataclass(frozen=True)
-class Pair:
-    """The image file and the label file of one split."""
+def read(path: Path, progress: Progress, orientation: Orientation, name: str) -> Dataset:
+    """The dataset of the IDX files at `path`; raises FormatError when they are not right.
 
-    images: Path
-    labels: Path
-
-    @property
-    def compressed(self) -> bool:
-        """Whether either file is compressed, by content."""
-        return any(is_packed(path) for path in (self.images, self.labels))
-
-
-def find(path: Path) -> tuple[Path, dict[str, Pair]]:
-    """The folder that holds IDX files, and the pair of each split in it; {} when there are none.
-
-    `path` is a file of the pair, or a folder with the files in it, in raw/ or in MNIST/raw/. Files
-    are recognised by their first bytes; their names only say which split they belong to. Where a
-    file is there plain and as gzip, the plain one counts.
+    Published files that hold pictures transposed or labels from another number than 0 are read
+    upright and from 0, or with orientation="stored" as they are. name: which of several datasets.
     """
-    if path.is_file():
-        pairs = _pairs(path.parent)
-        return path.parent, {k: v for k, v in pairs.items() if path in (v.images, v.labels)}
-    for pattern in _FOLDERS:
-        for folder in sorted(path.glob(pattern)) if pattern else [path]:
-            if folder.is_dir() and (pairs := _pairs(folder)):
-                return folder, pairs
-    return path, {}
-
-
-def compressed(path: Path) -> bool | None:
-    """Whether any IDX file at `path` is gzip; None without IDX files, False for unpaired ones."""
-    try:
-        _, pairs = find(path)
-    except FormatError:
-        return False  # IDX files, but not whole pairs: reading them says what is wrong
-    return any(pair.compressed for pair in pairs.values()) if pairs else None
-
-
-def _pairs(folder: Path) -> dict[str, Pair]:
-    found: dict[tuple[str, str], dict[str, Path]] = {}
-    for path in sorted(folder.iterdir()):
-        role = None if path.name.startswith(".") else _role(path)
-        if role:
-            split = next((name for part, name in _NAMES if part in path.name.lower()), "train")
-            stem = re.sub(r"[.-]", "-", re.sub(r"\.(gz|bz2|xz)$", "", path.name.lower()))
-            same = found.setdefault((split, role), {})
-            if stem not in same or not is_packed(path):
-                same[stem] = path
-    pairs = {}
-    for split in ("train", "valid", "test"):
-        images, labels = found.get((split, "images"), {}), found.get((split, "labels"), {})
-        for kind, paths in (("image", images), ("label", labels)):
-            if len(paths) > 1:
-                names = ", ".join(path.name for path in paths.values())
-                raise FormatError(f"{folder}: several {kind} files for {split}: {names}; keep one")
-        if images and not labels:
-            raise FormatError(f"{next(iter(images.values()))}: its label file is missing")
-        if labels and not images:
-            raise FormatError(f"{next(iter(labels.values()))}: its image file is missing")
-        if images:
-            pairs[split] = Pair(next(iter(images.values())), next(iter(labels.values())))
-    return pairs
-
-
-def _role(path: Path) -> str | None:
-    start = inflated_head(path, 4)
-    if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in TYPES:
-        return None
-    return {1: "labels", 2: "labels", 3: "images", 4: "images"}.get(start[3])
-
-
-def read(path: Path, progress: Progress) -> Dataset:
-    """The dataset of the IDX files at `path`; raises FormatError when they are not right."""
-    folder, pairs = find(path)
-    if not pairs:
+    found = find(path, name)
+    if not found.pairs:
         raise FormatError(f"{path}: no IDX files here (nothing starts with 00 00 08 03)")
+    published = STORED.get(found.published, Stored())
+    quirks = published if orientation == "upright" else Stored()
     splits = {}
-    for name, pair in pairs.items():
-        progress.start(f"read {name}", None, "examples")
-        images, labels = _images(pair.images), _labels(pair.labels)
+    for split, pair in found.pairs.items():
+        progress.start(f"read {split}", None, "examples")
+        images, labels = _images(pair.images, quirks.transposed), _labels(pair.labels)
         if len(images) != len(labels):
             raise FormatError(
                 f"{pair.images} holds {len(images):,} pictures, "
                 f"but {pair.labels.name} holds {len(labels):,} labels"
             )
-        splits[name] = Split(images, labels)
+        splits[split] = Split(images, _from_zero(labels, pair.labels, found, quirks.first_label))
         progress.advance(len(images))
-    sidecar = next(filter(None, map(_sidecar.find, (path, *_tops(folder)))), None)
-    return Dataset(path.name, splits, _sidecar.classes(sidecar, splits, path))
+    sidecar = next(filter(None, map(_sidecar.find, (path, *_tops(found.folder)))), None)
+    classes = sidecar.classes if sidecar else published.classes
+    stays = published.transposed and orientation == "stored"
+    if stays and classes:
+        classes = (*(("N/A",) * published.first_label), *classes)  # as torchvision names them
+    elif published.transposed:
+        progress.note(_undone(found, published))
+    if not classes:
+        classes = _sidecar.classes(sidecar, splits, path)
+    # What stays as stored must not be taken for the dataset by those who know how it is stored.
+    title = found.published + "-stored" * stays
+    return Dataset(title or path.name, splits, classes)
+
+
+def _undone(found: Found, published: Stored) -> str:
+    labels = f", labels from {published.first_label}" if published.first_label else ""
+    return (
+        f"{found.published} is stored with the rows and columns of pictures swapped{labels}: read "
+        f"upright{' and from 0' if labels else ''} (-R orientation=stored reads it as it is)"
+    )
+
+
+def tables(path: Path, name: str = "auto") -> dict[str, npt.NDArray[np.int64]]:
+    """All columns of the label files at `path` by split, (N, columns), as they are in the files."""
+    found = find(path, name)
+    if not found.pairs:
+        raise FormatError(f"{path}: no IDX files here (nothing starts with 00 00 08 03)")
+    return {split: _table(pair.labels) for split, pair in found.pairs.items()}
 
 
 def _tops(folder: Path) -> list[Path]:
     return [folder, folder.parent, folder.parent.parent] if folder.name == "raw" else [folder]
 
 
-def _images(path: Path) -> Images:
+def _images(path: Path, transposed: bool) -> Images:
     with Inflater(path) as stream:
         code, sizes = _header(stream)
         if code != 0x08 or len(sizes) not in (3, 4):
@@ -136,14 +98,47 @@ def _images(path: Path) -> Images:
         start = 4 + 4 * len(sizes)
         if not is_packed(path):
             _check_size(path, start + int(np.prod(sizes, dtype=object)), path.stat().st_size)
-            return map_bytes(path)[start:].reshape(sizes)
-        _check_limit(stream, int(np.prod(sizes, dtype=object)))
-        images = empty_images(sizes)
-        _read_all(stream, images.reshape(-1).data, start)
-        return images
+            images = map_bytes(path)[start:].reshape(sizes)
+        else:
+            _check_limit(stream, int(np.prod(sizes, dtype=object)))
+            images = empty_images(sizes)
+            _read_all(stream, images.reshape(-1).data, start)
+    return _swapped(images) if transposed else images
+
+
+def _swapped(images: Images) -> Images:
+    """A copy with the rows and columns of every picture swapped."""
+    count, height, width, *channels = images.shape
+    upright = empty_images((count, width, height, *channels))
+    for start in range(0, count, CHUNK):
+        upright[start : start + CHUNK] = images[start : start + CHUNK].swapaxes(1, 2)
+        release(images[start : start + CHUNK])
+        release(upright[start : start + CHUNK])
+    return upright
 
 
 def _labels(path: Path) -> npt.NDArray[np.int64]:
+    # A table has a row an example (QMNIST: eight columns), and the class in column 0.
+    labels = _table(path)[:, 0]
+    if len(labels) and labels.min() < 0:
+        at = int(labels.argmin())
+        raise FormatError(f"{path}: label {at} is {labels[at]}; labels start at 0")
+    return labels
+
+
+def _from_zero(
+    labels: npt.NDArray[np.int64], path: Path, found: Found, first: int
+) -> npt.NDArray[np.int64]:
+    if len(labels) and labels.min() < first:
+        at = int(labels.argmin())
+        raise FormatError(
+            f"{path}: label {at} is {labels[at]}, where those of {found.published} start at "
+            f"{first}; if they are right, -R orientation=stored reads the files as they are"
+        )
+    return labels - first if first else labels
+
+
+def _table(path: Path) -> npt.NDArray[np.int64]:
     with Inflater(path) as stream:
         code, sizes = _header(stream)
         if len(sizes) not in (1, 2) or TYPES[code][-2] == "f":
@@ -154,12 +149,7 @@ def _labels(path: Path) -> npt.NDArray[np.int64]:
         _check_limit(stream, int(np.prod(sizes, dtype=object)) * dtype.itemsize)
         values = np.empty(sizes, dtype)
         _read_all(stream, values.reshape(-1).view(np.uint8).data, 4 + 4 * len(sizes))
-    # A table has a row an example (QMNIST: eight columns), and the class in column 0.
-    labels = (values[:, 0] if values.ndim == 2 else values).astype(np.int64)
-    if len(labels) and labels.min() < 0:
-        at = int(labels.argmin())
-        raise FormatError(f"{path}: label {at} is {labels[at]}; labels start at 0")
-    return labels
+    return values.reshape(len(values), math.prod(sizes[1:])).astype(np.int64)
 
 
 def _header(stream: Inflater) -> tuple[int, tuple[int, ...]]:
@@ -206,29 +196,77 @@ def check_note(dataset: Dataset, progress: Progress) -> Dataset:
     return dataset.joined()
 
 
+def layout(dataset: Dataset) -> Stored:
+    """How the files of `dataset` are named and filled: as it is published, where they can be."""
+    stored = STORED.get(dataset.name, Stored())
+    fits = (
+        len(dataset.shape) == 2
+        and dataset.classes == stored.classes
+        and set(dataset.joined().splits) <= set(stored.files)
+    )
+    return stored if fits or (stored.plain and not stored.files) else Stored()
+
+
 def files(dataset: Dataset) -> Iterator[tuple[str, Iterable[bytes | memoryview], int]]:
     """The (name, content in chunks, number of examples) of every IDX file of `dataset`."""
-    label_type = idx_label_type(len(dataset.classes))
-    for name, split in dataset.splits.items():
+    stored = layout(dataset)
+    label_type = idx_label_type(len(dataset.classes) + stored.first_label)
+    for split_name, split in dataset.splits.items():
+        begin = (stored.files or _MNIST)[split_name]
         depth, kind = len(dataset.shape) + 1, "ubyte" if label_type == "u1" else "int"
-        yield f"{PREFIXES[name]}-images-idx{depth}-ubyte", _image_bytes(split), len(split)
-        yield f"{PREFIXES[name]}-labels-idx1-{kind}", _label_bytes(split, label_type), len(split)
+        pixels = _image_bytes(split, stored.transposed)
+        yield f"{begin}-images-idx{depth}-ubyte", pixels, len(split)
+        if stored.columns:
+            labels, ending = _table_bytes(split, stored.columns), "idx2-int"
+        else:
+            labels, ending = _label_bytes(split, label_type, stored.first_label), f"idx1-{kind}"
+        yield f"{begin}-labels-{ending}", labels, len(split)
 
 
-def _image_bytes(split: Split) -> Iterator[bytes | memoryview]:
-    yield idx_header(0x08, (len(split), *split.shape))
+def record(dataset: Dataset, folder: Path) -> None:
+    """Write the sidecar of `dataset`; it says how the files differ from what is read from them."""
+    _sidecar.write(dataset, folder)
+    stored = layout(dataset)
+    if stored.plain:
+        return
+    path = folder / _sidecar.NAME
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["stored"] = {
+        "as": dataset.name,
+        "transposed": stored.transposed,
+        "first_label": stored.first_label,
+        "label_columns": max(1, stored.columns),
+    }
+    text = json.dumps(content, ensure_ascii=False, indent=1)
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def _image_bytes(split: Split, transposed: bool) -> Iterator[bytes | memoryview]:
+    height, width, *channels = split.shape
+    shape = (width, height, *channels) if transposed else split.shape
+    yield idx_header(0x08, (len(split), *shape))
     for images, _ in split.chunks():
-        yield images.reshape(-1).data
+        stored = np.ascontiguousarray(images.swapaxes(1, 2)) if transposed else images
+        yield stored.reshape(-1).data
 
 
-def _label_bytes(split: Split, label_type: str) -> Iterator[bytes | memoryview]:
+def _label_bytes(split: Split, label_type: str, first: int) -> Iterator[bytes | memoryview]:
     yield idx_header(0x08 if label_type == "u1" else 0x0C, (len(split),))
     for start in range(0, len(split), CHUNK):
-        yield split.labels[start : start + CHUNK].astype(label_type).tobytes()
+        yield (split.labels[start : start + CHUNK] + first).astype(label_type).tobytes()
+
+
+def _table_bytes(split: Split, columns: int) -> Iterator[bytes | memoryview]:
+    yield idx_header(0x0C, (len(split), columns))
+    for start in range(0, len(split), CHUNK):
+        labels = split.labels[start : start + CHUNK]
+        table = np.zeros((len(labels), columns), ">i4")
+        table[:, 0] = labels
+        yield table.tobytes()
 
 
 def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:
     """The files of a split, and the examples in them."""
-    _, pairs = find(path)
-    files = f"{pairs[split].images} and {pairs[split].labels.name}"
-    return [f"{files}, example {index} (counted from 0)" for index in indices]
+    pair: Pair = find(path).pairs[split]
+    both = f"{pair.images} and {pair.labels.name}"
+    return [f"{both}, example {index} (counted from 0)" for index in indices]

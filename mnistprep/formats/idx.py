@@ -11,6 +11,10 @@ in a folder named after its class), idx2numpy, python-mnist, Caffe. Colour is a 
 (idx4), labels beyond 256 classes are big-endian int32 (idx1-int); readers made for MNIST refuse
 those. There is no place for `valid`: it becomes the end of `train`. Dotted names, files in raw/ or
 flat, and gzip beside or in place of the plain files are read too.
+
+EMNIST and QMNIST have names and a layout of their own (pictures transposed, labels from 1, tables
+of labels), which are undone on reading and redone on writing, so that torchvision's classes of
+those names read what is written.
 """
 
 from __future__ import annotations
@@ -21,13 +25,11 @@ from typing import Literal
 
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Dataset
-from mnistprep.formats import _idx, _sidecar
+from mnistprep.formats import _idx
 
 SUFFIXES: tuple[str, ...] = ()
 DEFAULT_OUTPUT = "{name}_idx"
 NEEDS: tuple[str, ...] = ()
-# torchvision looks for the files of each of its classes in a folder of the class's name.
-_FOLDERS = {"fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}
 
 
 def sniff(path: Path) -> bool:
@@ -35,9 +37,19 @@ def sniff(path: Path) -> bool:
     return _idx.compressed(path) is False
 
 
-def read(path: Path, *, progress: Progress = quiet) -> Dataset:
-    """Read IDX files; the pictures are memory-mapped. Raises FormatError."""
-    return _idx.read(path, progress)
+def read(
+    path: Path,
+    *,
+    progress: Progress = quiet,
+    orientation: Literal["upright", "stored"] = "upright",
+    name: str = "auto",
+) -> Dataset:
+    """Read IDX files; the pictures are memory-mapped. Raises FormatError.
+
+    orientation: what EMNIST has transposed and numbered from 1 is read upright and from 0, or as it
+    is stored. name: which of several datasets in one folder, such as emnist-letters; auto: the one.
+    """
+    return _idx.read(path, progress, orientation, name)
 
 
 def write(
@@ -51,14 +63,14 @@ def write(
     joined = _idx.check_note(dataset, progress)
     folder = path
     if layout == "torchvision":
-        folder = path / _FOLDERS.get(dataset.name, "MNIST") / "raw"
+        folder = path / _idx.layout(dataset).folder / "raw"
     folder.mkdir(parents=True)
-    for name, chunks, count in _idx.files(joined):
-        progress.start(f"write {name}", count, "examples")
-        with (folder / name).open("xb") as file:
+    for file_name, chunks, count in _idx.files(joined):
+        progress.start(f"write {file_name}", count, "examples")
+        with (folder / file_name).open("xb") as file:
             file.writelines(chunks)
         progress.advance(count)
-    _sidecar.write(dataset, path)
+    _idx.record(dataset, path)
 
 
 def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from mnistprep._progress import Progress, quiet
 from mnistprep._streams import write_gzip
 from mnistprep.dataset import Dataset
 from mnistprep.errors import UsageError
-from mnistprep.formats import _idx, _sidecar
+from mnistprep.formats import _idx
 
 SUFFIXES: tuple[str, ...] = ()
 DEFAULT_OUTPUT = "{name}_idx-gz"
@@ -32,9 +33,15 @@ def sniff(path: Path) -> bool:
     return _idx.compressed(path) is True
 
 
-def read(path: Path, *, progress: Progress = quiet) -> Dataset:
-    """Read IDX files in gzip. Raises FormatError."""
-    return _idx.read(path, progress)
+def read(
+    path: Path,
+    *,
+    progress: Progress = quiet,
+    orientation: Literal["upright", "stored"] = "upright",
+    name: str = "auto",
+) -> Dataset:
+    """Read IDX files in gzip (or xz, bzip2), as `idx` reads plain ones. Raises FormatError."""
+    return _idx.read(path, progress, orientation, name)
 
 
 def write(dataset: Dataset, path: Path, *, progress: Progress = quiet, level: int = 6) -> None:
@@ -46,7 +53,7 @@ def write(dataset: Dataset, path: Path, *, progress: Progress = quiet, level: in
         progress.start(f"write {name}.gz", count, "examples")
         write_gzip(path / f"{name}.gz", chunks, level=level)
         progress.advance(count)
-    _sidecar.write(dataset, path)
+    _idx.record(dataset, path)
 
 
 def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:
