@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
@@ -18,7 +18,7 @@ from mnistprep import _archives, _provenance, formats
 from mnistprep._files import atomic_path, existing, refuse_existing
 from mnistprep._progress import Progress, quiet
 from mnistprep._provenance import Origin
-from mnistprep.dataset import Dataset
+from mnistprep.dataset import Dataset, Split
 from mnistprep.errors import (
     DataError,
     FormatError,
@@ -44,10 +44,12 @@ class Found:
     format: str
     path: Path
     _at: Path
+    _files: Mapping[str, tuple[Path, str]] = field(default_factory=dict)  # one for each split
 
     def places(self, split: str, indices: Sequence[int]) -> list[str]:
         """Where the examples `indices` of a split are, for messages to a person."""
-        found = formats.get(self.format).places(self._at, split, indices)
+        file, named = self._files.get(split, (self._at, split))
+        found = formats.get(self.format).places(file, named, indices)
         return [place.replace(str(self._at), str(self.path)) for place in found]
 
 
@@ -98,12 +100,41 @@ def _found(
     progress: Progress,
     options: dict[str, Any],
 ) -> Found:
+    several = format is None and where.is_dir() and not formats.matches(where)
+    if several and (parts := formats.split_files(where)):
+        return _joined(where, *parts, workers, progress, options)
     name, where = formats.detect(where) if format is None else (format, where)
     reader = formats.get(name).read
     formats.check_installed(name)
     formats.check_options(name, options, "read")
     dataset = reader(where, progress=progress, **_workers(reader, workers), **options)
     return Found(dataset, name, where, where)
+
+
+def _joined(
+    where: Path,
+    name: str,
+    files: Mapping[str, Path],
+    workers: int | None,
+    progress: Progress,
+    options: dict[str, Any],
+) -> Found:
+    """The dataset of a folder with a file for each split."""
+    splits: dict[str, Split] = {}
+    stored: dict[str, tuple[Path, str]] = {}
+    classes: tuple[str, ...] = ()
+    for split, file in files.items():
+        part = _found(file, name, workers, progress, options).dataset
+        if len(part.splits) != 1:
+            listed = " and ".join(part.splits)
+            raise FormatError(f"{file} holds {listed} and is not alone in {where}; give its path")
+        ((named, examples),) = part.splits.items()
+        splits[split], stored[split] = examples, (file, named)
+        shorter, longer = sorted((classes, part.classes), key=len)
+        if longer[: len(shorter)] != shorter:
+            raise FormatError(f"{file}: its classes are not those of the other files in {where}")
+        classes = longer
+    return Found(Dataset(where.name, splits, classes), name, where, where, stored)
 
 
 def _in_archive(

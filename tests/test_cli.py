@@ -125,7 +125,7 @@ def test_inspect_says_what_is_there_and_draws_it(tmp_path: Path, npz: Path) -> N
     ("arguments", "code", "words"),
     [
         (["inspect", "nowhere"], 2, ["nowhere", "does not exist"]),
-        (["inspect", "empty"], 1, ["empty folder", "known formats"]),
+        (["inspect", "empty"], 1, ["empty folder"]),
         (["inspect", "page.gz"], 1, ["web page"]),
         (["inspect", "evil.pkl"], 1, ["evil.pkl", "system", "nothing was run"]),
         (["inspect", "short.npz"], 1, ["short.npz"]),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import mnistprep
 from mnistprep import Dataset, Split, formats
 from mnistprep._progress import Quiet
-from mnistprep.convert import convert
+from mnistprep.convert import convert, locate
 from mnistprep.errors import DetectionError, FormatError, UnsupportedError
 
 FORMATS = tuple(name for name in formats.FORMATS if formats.missing(name) is None)
@@ -327,3 +327,25 @@ def test_a_reader_refuses_another_format(
 def test_a_format_says_what_it_is_in_one_line(name: str) -> None:
     """The first line of a module's docstring is a sentence."""
     assert formats.summary(name).endswith(".")
+
+
+@pytest.mark.parametrize("name", ["npz", "pt", "safetensors", "pkl"])
+def test_a_file_for_each_split(tmp_path: Path, name: str) -> None:
+    """Files of one format whose names say the splits are one dataset, and each is named."""
+    whole = ODD["with-valid"]
+    suffix = formats.get(name).SUFFIXES[0]
+    for part in whole.splits:
+        one = Dataset("x", {"train": whole.splits[part]}, whole.classes)
+        mnistprep.write(one, tmp_path / "set" / f"digits_{part}{suffix}", name)
+    if name == "pkl":  # which always holds train and valid
+        with pytest.raises(FormatError, match="holds train and valid and is not alone"):
+            mnistprep.read(tmp_path / "set")
+        return
+    found = locate(tmp_path / "set")
+    assert (found.format, content(found.dataset)) == (name, content(whole))
+    assert found.places("valid", [0])[0].startswith(str(tmp_path / "set" / "digits_valid"))
+    (tmp_path / "set" / f"test2{suffix}").write_bytes(
+        (tmp_path / "set" / f"digits_test{suffix}").read_bytes()
+    )
+    with pytest.raises(DetectionError, match="several datasets"):
+        mnistprep.read(tmp_path / "set")

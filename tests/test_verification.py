@@ -60,7 +60,10 @@ def test_one_wrong_value_is_found_and_its_place_is_named(
         assert "row 3, column 4" in text
     else:
         assert f"label {wrong.splits['train'].labels[261]}" in text
-    number = {"csv": "line 263", "pkl": "valid x[11]", "imagefolder": ".png"}.get(name, "261")
+    number = {
+        "csv": "line 263", "libsvm": "line 262", "arff": "line 1051",
+        "pkl": "valid x[11]", "imagefolder": ".png",
+    }.get(name, "261")  # fmt: skip
     assert number in text
 
 

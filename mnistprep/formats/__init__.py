@@ -16,8 +16,9 @@ from typing import Any, Literal, Protocol, cast, get_args, get_origin, get_type_
 from mnistprep import _foreign
 from mnistprep._progress import Progress
 from mnistprep._text import printable
-from mnistprep.dataset import Dataset
+from mnistprep.dataset import SPLITS, Dataset
 from mnistprep.errors import DetectionError, MissingDependency, UnknownName, UsageError
+from mnistprep.formats._splits import named_split
 
 FORMATS: dict[str, str] = {
     "idx": "mnistprep.formats.idx",
@@ -101,6 +102,20 @@ def detect(path: Path) -> tuple[str, Path]:
         listed = ", ".join(f"{child.name} ({name})" for name, child in children[:6])
         raise DetectionError(f"{path} holds several datasets: {listed}; give the path of one")
     raise DetectionError(f"{path}: {_unrecognised(path)}")
+
+
+def split_files(folder: Path) -> tuple[str, dict[str, Path]] | None:
+    """The format of the files in a folder, and the files by the split that their names say.
+
+    None unless several files there are recognised, all of them as one format and each as another
+    split, such as train.npz and test.npz.
+    """
+    found = {file: names for file in visible(folder) if file.is_file() and (names := matches(file))}
+    splits = {split: file for file in found if (split := named_split(file.name))}
+    formats = {name for names in found.values() for name in names}
+    if len(found) < 2 or len(splits) != len(found) or len(formats) != 1:
+        return None
+    return formats.pop(), {split: splits[split] for split in SPLITS if split in splits}
 
 
 def matches(path: Path) -> list[str]:

@@ -123,7 +123,11 @@ def _plans(path: Path) -> Iterator[_Plan]:
         raise FormatError(f"{path}: no .h5 or .hdf5 files here")
     for split, members in files.items():
         for file in members:
-            yield _plan(file, split)
+            plan = _plan(file, split)
+            if path.is_dir() and split not in plan.sources:
+                held = " and ".join(plan.sources)
+                raise FormatError(f"{file} is named after {split} and holds {held}; which is it?")
+            yield plan
 
 
 def _plan(file: Path, own: str) -> _Plan:
