@@ -8,13 +8,12 @@ more bytes than the limit are refused.
 from __future__ import annotations
 
 import re
-import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
 
+from mnistprep import _tar
 from mnistprep._files import head
 from mnistprep._streams import Inflater, inflated_head, is_packed
 from mnistprep._text import printable
@@ -40,16 +39,8 @@ def is_zip(path: Path) -> bool:
 
 def is_tar(path: Path) -> bool:
     """Whether a file, after inflation, starts with a tar header."""
-    block = inflated_head(path, 512)
-    if len(block) < 512:
-        return False
-    if block[257:262] == b"ustar":
-        return True
-    try:
-        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")  # compares the checksum
-    except tarfile.TarError:
-        return False
-    return True
+    block = inflated_head(path, _tar.BLOCK)
+    return block[257:262] == b"ustar" or _tar.is_start(block)
 
 
 def unpack(path: Path, folder: Path) -> Path:
@@ -60,11 +51,11 @@ def unpack(path: Path, folder: Path) -> Path:
     top = folder / path.name
     with translated(path):
         if is_zip(path):
-            _zip(path, top)
+            _unpack_zip(path, top)
         elif is_tar(path):
-            _tar(path, top)
+            _unpack_tar(path, top)
         else:
-            _single(path, top)
+            _inflate(path, top)
     return top
 
 
@@ -124,7 +115,7 @@ class _Room:
         self.names: set[str] = set()
         top.mkdir()
 
-    def put(self, name: str, opened: Callable[[], IO[bytes]]) -> None:
+    def put(self, name: str, blocks: Iterable[bytes]) -> None:
         relative = safe_name(name, self.path)
         if relative is None:
             return
@@ -133,8 +124,8 @@ class _Room:
         self.names.add(relative)
         target = self.top / relative
         target.parent.mkdir(parents=True, exist_ok=True)
-        with opened() as source, target.open("xb") as file:
-            while block := source.read(_BLOCK):
+        with target.open("xb") as file:
+            for block in blocks:
                 self.left -= len(block)
                 if self.left < 0:
                     raise FormatError(
@@ -144,7 +135,7 @@ class _Room:
                 file.write(block)
 
 
-def _zip(path: Path, top: Path) -> None:
+def _unpack_zip(path: Path, top: Path) -> None:
     room = _Room(path, top)
     with zipfile.ZipFile(path) as archive:
         check_count(path, len(archive.infolist()))
@@ -155,54 +146,32 @@ def _zip(path: Path, top: Path) -> None:
                 raise FormatError(f"{path}: encrypted; unpack it with its password first")
             kind = member.external_attr >> 28
             if kind not in (0, 8):  # neither unknown nor a regular file, in Unix's numbers
-                raise FormatError(f"{path}: {printable(member.filename, 80)!r} is a link or device")
-            room.put(member.filename, lambda member=member: archive.open(member))  # type: ignore[misc]
+                name = printable(member.filename, 80)
+                raise FormatError(f"{path}: {name!r} is a link or special file")
+            room.put(member.filename, _inflated(archive, member))
 
 
-def _tar(path: Path, top: Path) -> None:
+def _inflated(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    with archive.open(member) as file:
+        while block := file.read(_BLOCK):
+            yield block
+
+
+def _unpack_tar(path: Path, top: Path) -> None:
     room = _Room(path, top)
-    for name, file in tar_members(path):
-        room.put(name, lambda file=file: file)  # type: ignore[misc]
+    with _tar.opened(path, limit(path)) as source:
+        for member in _tar.members(source, path):
+            if not member.folder:
+                room.put(member.name, _taken(source, member.size))
 
 
-def tar_members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """The name and the content of every file in a tar, compressed or not, in its order.
-
-    A content must be read before the next one is asked for. The whole file is read, so that the
-    checksum of a compressed one is compared, and an end that is missing is found. Raises
-    FormatError for links and devices, and for what is cut off or damaged.
-    """
-    with translated(path), Inflater(path) as stream:
-        watched = _Watched(stream)
-        with tarfile.open(fileobj=cast(IO[bytes], watched), mode="r|") as archive:
-            for member in archive:
-                if member.isdir():
-                    continue
-                file = archive.extractfile(member) if member.isreg() else None
-                if file is None:
-                    name = printable(member.name, 80)
-                    raise FormatError(f"{path}: {name!r} is a link or device")
-                yield member.name, file
-        while watched.read(_BLOCK):
-            pass
-        if watched.last.strip(b"\0") or len(watched.last) < tarfile.BLOCKSIZE:
-            raise FormatError(f"{path}: the tar has no end; it is truncated: get it again")
+def _taken(source: _tar.Source, size: int) -> Iterator[bytes]:
+    while block := source.take(min(size, _BLOCK)):
+        size -= len(block)
+        yield block
 
 
-class _Watched:
-    """A stream that remembers its last block."""
-
-    def __init__(self, stream: Inflater) -> None:
-        self._stream, self.last = stream, b""
-
-    def read(self, size: int) -> bytes:
-        buffer = bytearray(size)
-        data = bytes(buffer[: self._stream.readinto(buffer)])
-        self.last = (self.last + data)[-tarfile.BLOCKSIZE :]
-        return data
-
-
-def _single(path: Path, top: Path) -> None:
+def _inflate(path: Path, top: Path) -> None:
     top.mkdir()
     with Inflater(path) as stream, (top / _PACKED.sub("", path.name)).open("xb") as file:
         most, size = min(stream.limit, limit(path)), 0

@@ -8,11 +8,12 @@ from typing import Any
 
 from mnistprep.errors import MissingDependency
 
-# What is installed for each module, and the extra of mnistprep that brings it.
+# What is installed for each module, and what brings it: mostly an extra of mnistprep.
 _EXTRAS = {
-    "pyarrow": ("pyarrow", "parquet"),
-    "google_crc32c": ("google-crc32c", "tfrecord"),
-    "h5py": ("h5py", "hdf5"),
+    "torch": ("PyTorch", "torch"),
+    "pyarrow": ("pyarrow", "'mnistprep[parquet]'"),
+    "google_crc32c": ("google-crc32c", "'mnistprep[tfrecord]'"),
+    "h5py": ("h5py", "'mnistprep[hdf5]'"),
 }
 
 
@@ -39,5 +40,5 @@ def missing(module: str) -> str | None:
     """What to do to have a module that is not installed; None when it is."""
     if find_spec(module) is not None:
         return None
-    name, extra = _EXTRAS[module]
-    return f"needs {name}, which is not installed: pip install 'mnistprep[{extra}]'"
+    name, package = _EXTRAS[module]
+    return f"needs {name}, which is not installed: pip install {package}"

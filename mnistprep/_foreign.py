@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from mnistprep._files import head
-from mnistprep._streams import inflated_head
+from mnistprep._streams import compression, inflated_head
+from mnistprep._text import printable
 
 _LOOK = 1024  # bytes
 _PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<!--")
 _POINTERS = (
     (b"version https://git-lfs", "a Git LFS pointer, not the data; run `git lfs pull`"),
     (b"/annex/objects/", "a git-annex pointer, not the data; run `git annex get`"),
-    (b"../.git/annex/", "a git-annex pointer, not the data; run `git annex get`"),
-    (b".git/annex/", "a git-annex pointer, not the data; run `git annex get`"),
     (b"[internetshortcut]", "a link to a web page, not the data; open it and download"),
 )
 _OTHERS = (
@@ -28,14 +27,32 @@ _OTHERS = (
 )  # fmt: skip
 
 
+def quoted(path: Path) -> str:
+    """The first line of a small file of text, quoted to be told; "" for anything else."""
+    start = head(path, _LOOK)
+    if not start.strip(b"\0"):
+        return ": all of them are 0"
+    try:
+        line = start.decode().strip().partition("\n")[0].strip()
+    except UnicodeDecodeError:
+        return ""
+    return f": {printable(line, 80)!r}" if len(start) < _LOOK and line.isprintable() else ""
+
+
 def what(path: Path) -> str | None:
     """What a file is in the place of data, in words for a person; None where it may be data."""
-    start = inflated_head(path, _LOOK)
     raw = head(path, _LOOK)
-    if not raw:
+    told = of(raw, path.stat().st_size)
+    if told is None and compression(raw) is not None:
+        return of(inflated_head(path, _LOOK), path.stat().st_size)
+    return told
+
+
+def of(start: bytes, size: int) -> str | None:
+    """What `size` bytes that begin with `start` are in the place of data; None for what may be."""
+    if not size:
         return "an empty file"
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    size = path.stat().st_size
     if text.startswith(_PAGES):
         return f"a web page of {size:,} bytes, not data"
     if text.startswith(b"<?xml"):
@@ -44,4 +61,6 @@ def what(path: Path) -> str | None:
     for magic, words in _POINTERS:
         if text.startswith(magic):
             return words
-    return next((words for magic, words in _OTHERS if raw.startswith(magic)), None)
+    if text.startswith((b"../", b".git/")) and b".git/annex/" in text.partition(b"\n")[0]:
+        return _POINTERS[1][1]
+    return next((words for magic, words in _OTHERS if start.startswith(magic)), None)

@@ -19,8 +19,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistprep import _foreign
 from mnistprep._arrays import Images
-from mnistprep.errors import FormatError
+from mnistprep.errors import FormatError, UnsupportedError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
@@ -30,6 +31,12 @@ _NETPBM = re.compile(  # magic, width, height, with comments between; the larges
 )
 _BITS_PER_SAMPLE = 258  # a tag of TIFF
 _HEAD = len(SIGNATURE) + 25  # bytes up to the end of IHDR
+
+
+def check(shape: tuple[int, ...]) -> None:
+    """Raise UnsupportedError for pictures that PNG, as it is written here, cannot hold."""
+    if len(shape) == 3 and shape[2] != 3:
+        raise UnsupportedError(f"PNG holds grey (H, W) or three channels, not {shape[2]}")
 
 
 @lru_cache
@@ -74,7 +81,8 @@ def plain_lines(data: bytes, shape: tuple[int, ...]) -> bytes | None:
     """
     stop = len(data) - len(_END) - 4
     if (
-        not data.startswith(_start(shape))
+        shape[2:] not in ((), (3,))
+        or not data.startswith(_start(shape))
         or not data.endswith(_END)
         or data[_HEAD : _HEAD + 8] != (stop - _HEAD - 8 & 0xFFFFFFFF).to_bytes(4, "big") + b"IDAT"
         or zlib.crc32(data[_HEAD + 4 : stop]).to_bytes(4, "big") != data[stop : stop + 4]
@@ -91,25 +99,20 @@ def plain_lines(data: bytes, shape: tuple[int, ...]) -> bytes | None:
     return lines if whole and not any(lines[::line]) else None
 
 
-def decode(data: bytes, where: str) -> NDArray[np.uint8]:
-    """Any picture that Pillow reads, as (H, W), or as (H, W, 3) when its channels differ.
-
-    Raises FormatError, which starts with `where`, for what is damaged, has no exact 8-bit form or
-    is not opaque.
-    """
-    return examine(data, where)[0]
-
-
 @dataclass(frozen=True)
 class Kind:
-    """How a picture was stored. lossy: "JPEG" or "WebP" if so; grey: in one channel."""
+    """How a picture was stored. lossy: "JPEG" or "WebP" if so; grey: where colour has no place."""
 
     lossy: str | None
     grey: bool
 
 
-def examine(data: bytes, where: str) -> tuple[NDArray[np.uint8], Kind]:
-    """What `decode` gives, with how it was stored; raises what that raises."""
+def examine(data: bytes, where: object) -> tuple[NDArray[np.uint8], Kind]:
+    """Any picture that Pillow reads, as (H, W), or as (H, W, 3) when its channels differ.
+
+    Raises FormatError, which starts with `where`, for what is damaged, has no exact 8-bit form or
+    is not opaque.
+    """
     import warnings
 
     from PIL import Image, UnidentifiedImageError
@@ -122,10 +125,12 @@ def examine(data: bytes, where: str) -> tuple[NDArray[np.uint8], Kind]:
             with Image.open(io.BytesIO(data)) as image:
                 if (frames := getattr(image, "n_frames", 1)) > 1:
                     raise FormatError(f"{where}: holds {frames} pictures, expected one")
+                _check_chunks(data, where)
                 image.load()
-                return _exact(image, where), Kind(_lossy(image, data), len(image.getbands()) < 3)
+                return _exact(image, where), Kind(_lossy(image, data), image.mode[0] in "1LIF")
     except UnidentifiedImageError:
-        raise FormatError(f"{where}: not a picture that can be read") from None
+        told = _foreign.of(data[:1024], len(data)) or "not a picture that can be read"
+        raise FormatError(f"{where}: {told}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise FormatError(f"{where}: a picture far larger than its file; refused") from None
     except (FormatError, MemoryError):
@@ -134,7 +139,19 @@ def examine(data: bytes, where: str) -> tuple[NDArray[np.uint8], Kind]:
         raise FormatError(f"{where}: a damaged picture ({str(error)[:80]})") from None
 
 
-def _check_depth(data: bytes, where: str) -> None:
+def _check_chunks(data: bytes, where: object) -> None:
+    """Compare the checksums of a PNG; Pillow passes over those of the pixels."""
+    at = len(SIGNATURE)
+    while data.startswith(SIGNATURE):
+        stop = at + 8 + int.from_bytes(data[at : at + 4], "big")
+        if zlib.crc32(data[at + 4 : stop]).to_bytes(4, "big") != data[stop : stop + 4]:
+            raise FormatError(f"{where}: a damaged picture (wrong checksum, or truncated)")
+        if data[at + 4 : at + 8] == b"IEND":
+            return
+        at = stop + 4
+
+
+def _check_depth(data: bytes, where: object) -> None:
     """Refuse what Pillow would round to 8 bits, or stretch, without a word."""
     if data.startswith(SIGNATURE) and len(data) > 25 and data[24] == 16 and data[25] != 0:
         raise FormatError(f"{where}: 16 bits a channel in colour have no exact 8-bit form")
@@ -149,7 +166,7 @@ def _lossy(image, data: bytes) -> str | None:  # type: ignore[no-untyped-def]
     return "WebP" if image.format == "WEBP" and b"VP8 " in data[12:4096] else None
 
 
-def _exact(image, where: str) -> NDArray[np.uint8]:  # type: ignore[no-untyped-def]
+def _exact(image, where: object) -> NDArray[np.uint8]:  # type: ignore[no-untyped-def]
     bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
     if image.mode == "L" and "transparency" not in image.info:
         return np.asarray(image)
@@ -168,7 +185,7 @@ def _exact(image, where: str) -> NDArray[np.uint8]:  # type: ignore[no-untyped-d
     return np.ascontiguousarray(pixels[:, :, :3])
 
 
-def _of_words(pixels: NDArray[np.generic], where: str) -> NDArray[np.uint8]:
+def _of_words(pixels: NDArray[np.generic], where: object) -> NDArray[np.uint8]:
     """8 bits from 16 that repeat them: byte * 257."""
     values = pixels.astype(np.int64)
     found = (values // 257).astype(np.uint8)

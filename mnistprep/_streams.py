@@ -17,7 +17,7 @@ from typing import BinaryIO, Protocol, cast
 from mnistprep._arrays import Images, map_bytes, map_file
 from mnistprep._files import head
 from mnistprep._workers import default_workers
-from mnistprep.errors import FormatError
+from mnistprep.errors import FormatError, UsageError
 
 GZIP_MAGIC = b"\x1f\x8b"
 _MAGICS = {"gzip": GZIP_MAGIC, "bzip2": b"BZh", "xz": b"\xfd7zXZ\0"}
@@ -234,6 +234,12 @@ def _fill(file: BinaryIO, view: memoryview) -> int:
             break
         done += got
     return done
+
+
+def check_level(level: int) -> None:
+    """Raise UsageError for what is no level of zlib: 0 (stored) to 9 (small)."""
+    if not 0 <= level <= 9:
+        raise UsageError(f"level must be 0 to 9, not {level}")
 
 
 def write_gzip(path: Path, chunks: Iterable[bytes | memoryview], *, level: int) -> None:

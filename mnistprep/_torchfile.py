@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,10 @@ def load(path: Path) -> Any:
     mapped = head(path, 2) == b"PK"
     try:
         try:
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+            with warnings.catch_warnings():
+                # That it looks like a program is said below, as an error.
+                warnings.filterwarnings("ignore", message=".*TorchScript", category=UserWarning)
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
         except UnicodeEncodeError:  # a locale that cannot spell the path to PyTorch
             with path.open("rb") as file:
                 return torch.load(file, map_location="cpu", weights_only=True)
@@ -28,6 +32,10 @@ def load(path: Path) -> Any:
         raise FormatError(f"{path}: it wants {named}; nothing of it was run") from None
     # A damaged file makes the loader raise nearly anything.
     except Exception as error:
+        if "TorchScript archives" in str(error):
+            raise FormatError(
+                f"{path}: a TorchScript model, not a dataset; nothing was run"
+            ) from None
         reason = f"{type(error).__name__}: {str(error).splitlines()[0][:80] if str(error) else ''}"
         raise FormatError(
             f"{path}: a truncated or damaged PyTorch file: get it again ({reason})"

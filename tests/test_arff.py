@@ -276,7 +276,8 @@ def test_a_set_laid_out_as_openmls_keeps_its_boundary(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file of as many pictures as published, without a split in its name, is two splits."""
-    monkeypatch.setattr(arff_format, "OPENML", {"train": 12, "test": 5})
+    monkeypatch.setitem(arff_format.OPENML, "train", 12)
+    monkeypatch.setitem(arff_format.OPENML, "test", 5)
     parts = {"train": split(12, (28, 28)), "test": split(5, (28, 28), seed=2)}
     dataset, notes = Dataset("x", parts, numbered(3)), Notes()
     path = mnistprep.write(dataset, tmp_path / "mnist_784.arff")

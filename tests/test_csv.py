@@ -237,12 +237,13 @@ def test_one_file_holds_one_split_and_no_names(tmp_path: Path) -> None:
 
 
 def test_files_of_a_folder_are_named_after_their_split(tmp_path: Path) -> None:
-    """Two files of one split are refused; hidden ones, as macOS leaves them, do not count."""
+    """Two different files of a split are refused; hidden ones, of macOS, do not count."""
     folder = mnistprep.write(SQUARE, tmp_path / "x", "csv")
     (folder / "._mnist_train.csv").write_bytes(b"\0\5\x16\7")
     same(folder)
-    (folder / "fashion_train.csv").write_bytes((folder / "mnist_train.csv").read_bytes())
-    with pytest.raises(FormatError, match=r"fashion_train\.csv and mnist_train\.csv are both"):
+    rows = (folder / "mnist_train.csv").read_bytes()
+    (folder / "fashion_train.csv").write_bytes(rows + rows.partition(b"\n")[2])
+    with pytest.raises(FormatError, match=r"mnist_train\.csv and fashion_train\.csv are both"):
         mnistprep.read(folder)
 
 

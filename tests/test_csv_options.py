@@ -108,11 +108,11 @@ def test_colour_needs_a_word(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("separator", ["comma", "semicolon", "tab", "space"])
 @pytest.mark.parametrize("label", ["first", "last"])
-@pytest.mark.parametrize("compress", ["none", "gz"])
-def test_options_of_writing(tmp_path: Path, separator: str, label: str, compress: str) -> None:
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_options_of_writing(tmp_path: Path, separator: str, label: str, compression: str) -> None:
     """pandas opens every combination, and it reads back, as a folder and as one file."""
     dataset = Dataset("x", {"train": Split(IMAGES, LABELS)}, tuple("0123456789"))
-    options = {"separator": separator, "label": label, "compress": compress}
+    options = {"separator": separator, "label": label, "compression": compression}
     folder = mnistprep.write(dataset, tmp_path / "out", "csv", **options)
     (file,) = folder.glob("*.csv*")
     mark = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " "}[separator]
@@ -123,7 +123,7 @@ def test_options_of_writing(tmp_path: Path, separator: str, label: str, compress
     assert mnistprep.read(folder).digests() == dataset.digests()
     (folder / "mnistprep.json").unlink()
     assert mnistprep.read(folder).digests() == dataset.digests()
-    if compress == "gz":
+    if compression == "gzip":
         single = mnistprep.write(dataset, tmp_path / "train.csv.gz", **options)
         assert single.read_bytes() == file.read_bytes()
         assert file.read_bytes()[:8] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00"
@@ -135,7 +135,7 @@ def test_options_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="label=last needs a header"):
         mnistprep.write(dataset, tmp_path / "out", "csv", header="none", label="last")
     with pytest.raises(UsageError, match=r"called \.csv\.gz"):
-        mnistprep.write(dataset, tmp_path / "train.csv", compress="gz")
+        mnistprep.write(dataset, tmp_path / "train.csv", compression="gzip")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -150,7 +150,7 @@ def test_other_readers_open_the_options(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     dataset = Dataset("x", {"train": Split(IMAGES, LABELS)}, tuple("0123456789"))
     folder = mnistprep.write(
-        dataset, tmp_path / "out", "csv", separator=separator, label="last", compress="gz"
+        dataset, tmp_path / "out", "csv", separator=separator, label="last", compression="gzip"
     )
     path = folder / "mnist_train.csv.gz"
     expected = np.column_stack([FLAT, LABELS])

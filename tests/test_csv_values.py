@@ -61,6 +61,15 @@ def test_pixels_that_are_all_0_or_1(tmp_path: Path) -> None:
         assert np.array_equal(found.reshape(30, 25), 255 * pixels)
 
 
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+@pytest.mark.parametrize("form", [None, "%.6f", "%.4f"])
+def test_decimal_commas(tmp_path: Path, separator: str, form: str | None) -> None:
+    """Numbers as half of Europe writes them, where no comma separates."""
+    table = frame(pixels=FLAT / 255)
+    same(save(tmp_path, text(table, sep=separator, decimal=",", float_format=form)))
+    same(save(tmp_path, text(table.astype(float), sep=separator, decimal=",")))
+
+
 CHANGED = {
     "two digits": (lambda: numbers(FLAT / 255, "%.2f"), "neither a byte nor one divided"),
     "normalised": (lambda: numbers((FLAT / 255 - 0.1307) / 0.3081), "neither a byte"),
@@ -72,7 +81,10 @@ CHANGED = {
     "too large": (lambda: numbers(FLAT * 257), "pixels end at 255"),
     "infinite": (lambda: numbers(np.where(FLAT > 250, 1e300, FLAT)), "pixels end at 255"),
     "missing": (lambda: numbers(np.where(FLAT > 250, np.nan, FLAT)), "a missing value"),
-    "decimal comma": (lambda: text(frame(pixels=FLAT / 255), sep=";", decimal=","), "decimal com"),
+    "thousands": (
+        lambda: text(frame(pixels=FLAT + 1000), sep=";").replace(";1", ";1,"),
+        "neither a",
+    ),
     "two values": (lambda: numbers(np.where(FLAT > 9, 0.996, 0.0)), "divided by 255 or by 256"),
 }
 

@@ -158,7 +158,11 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: write(ODD["odd"], folder, name) for name in FORMATS}
 
 
-@pytest.mark.parametrize(("first", "second"), list(itertools.permutations(FORMATS, 2)))
+# Every ordered pair takes its time; test_pairs has them all, with larger sets.
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [pair for pair in itertools.permutations(FORMATS, 2) if {"safetensors", "csv"} & {*pair}],
+)
 def test_any_form_converts_to_any_other(
     tmp_path: Path, sources: dict[str, Path], first: str, second: str
 ) -> None:

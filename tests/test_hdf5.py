@@ -260,18 +260,18 @@ def test_what_is_no_dataset_is_refused_with_the_reason(tmp_path: Path) -> None:
     x, y = TRAIN.images, TRAIN.labels
     for content, message in (
         ({"train": x, "test": x, "neighbors": y, "distances": y}, "it has no labels"),
-        ({"x_train": x}, "x_train has no labels with it"),
-        ({"x_train": x, "y_train": y, "weights": y}, "for the array 'weights'"),
-        ({"x_train": x, "train_images": x, "y_train": y}, "are both images"),
+        ({"x_train": x}, "x_train and y_train go together"),
+        ({"x_train": x, "y_train": y, "weights": y}, "holds weights too, which no dataset has"),
+        ({"x_train": x, "train_images": x, "y_train": y}, "are both the images of train"),
         ({"x_train": x / 254, "y_train": y}, "cannot be had back exactly"),
         ({"x_train": x, "y_train": y[:-1]}, "expected 30 labels"),
-        ({"x_train": x, "y_train": y + 0.5}, "expected whole numbers"),
+        ({"x_train": x, "y_train": y + 0.5}, "expected one integer an example"),
         ({"x_train": x, "y_train": HOT[y] + HOT[y]}, "a single 1"),
-        ({"x_train": x.reshape(-1, 12, 3)[:, :, 0], "y_train": y}, "expected 90 labels|no square"),
+        ({"x_train": x.reshape(-1, 12, 3)[:, :, 0], "y_train": y}, "square ones"),
         ({"x": x, "y": y, "x_test": x, "y_test": y}, "of no split beside"),
         ({"x_train": x, "y_train": y - 1}, "labels must be 0 or more"),
-        ({"model_weights/dense/kernel": y}, "no place in a dataset"),
-        ({}, "no arrays of pictures and labels"),
+        ({"model_weights/dense/kernel": y}, "no arrays named train_images"),
+        ({}, "no arrays named train_images"),
     ):  # fmt: skip
         with h5py.File(path, "w") as file:
             for key, values in content.items():

@@ -275,17 +275,17 @@ def test_what_is_no_dataset_is_refused_with_the_reason(tmp_path: Path) -> None:
     rows, square = X.reshape(30, 36), np.zeros((30, 6, 30), np.uint8)
     sparse = __import__("scipy.sparse").sparse.csc_array(rows.astype(float))
     for content, message in (
-        ({"fea": rows, "gnd": Y}, "no place in a dataset for the array 'fea'"),
-        ({"train_x": rows}, "train_x has no labels with it"),
+        ({"fea": rows, "gnd": Y}, "no arrays named train_images or x_train here"),
+        ({"train_x": rows}, "train_x and train_y go together"),
         ({"x": rows / 254.5, "y": Y}, "cannot be had back exactly"),
         ({"x": square, "y": Y}, "does not show which axis the pictures are"),
         ({"x": rows[:29], "y": Y}, r"does not fit 30 labels"),
-        ({"x": rows, "y": Y + 0.5}, "expected whole numbers"),
-        ({"x": rows[:, :35], "y": Y}, "35 pixels a picture are no square"),
+        ({"x": rows, "y": Y + 0.5}, "expected one integer an example"),
+        ({"x": rows[:, :35], "y": Y}, "square ones as rows; found uint8 of shape"),
         ({"x": sparse, "y": Y}, "neither numbers nor texts"),
         ({"x": rows * 1j, "y": Y}, "complex numbers"),
         ({"x": np.array([[rows]], object), "y": Y}, "a cell array, expected one of texts"),
-        ({"about": "nothing else"}, "no variables with pictures"),
+        ({"about": "nothing else"}, "no arrays named train_images"),
     ):
         refused(saved(tmp_path / "x.mat", content), message)
     path = tmp_path / "x.mat"

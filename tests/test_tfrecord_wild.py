@@ -140,7 +140,10 @@ def test_files_of_many_names_find_their_splits(tmp_path: Path) -> None:
         ({"image": b"hello"}, "record 2: not a picture"),
         ({"image": [0.5, 1.0]}, "record 2: its picture is a list of floats"),
         ({"image": [300]}, "record 2: its picture is a list of integers beyond"),
-        ({"image": picture(np.zeros((3, 3), np.uint8))}, "record 2: 3x3 pixels, expected 5x5"),
+        (
+            {"image": picture(np.zeros((3, 3), np.uint8))},
+            "record 2: 3x3 pixels, the others have 5x5",
+        ),
         ({}, "record 2: no feature 'image'"),
     ],
     ids=str,

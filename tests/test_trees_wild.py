@@ -2,80 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import os
-import random
 import shutil
-import tarfile
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import odd_dataset
-from PIL import Image
 from test_formats import Notes
+from trees import IMAGES, LABELS, NAMES, RIGHT, by_pixels, pictures, save, tarred, zipped
 
 import mnistprep
-from mnistprep import Dataset, Split, formats
-from mnistprep.errors import DetectionError, FormatError, MnistprepError, UsageError
-
-LABELS = [7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6, 7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6]
-CHANCE = np.random.default_rng(3)
-IMAGES = CHANCE.integers(0, 256, (len(LABELS), 6, 5), dtype=np.uint8)
-
-
-def save(path: Path, pixels: np.ndarray, **options: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, **options)
-
-
-def pictures(top: Path, name: Callable[[int, int], str]) -> Path:
-    """Every picture under the name that its number and label give."""
-    for k, (pixels, label) in enumerate(zip(IMAGES, LABELS, strict=True)):
-        save(top / name(k, label), pixels)
-    return top
-
-
-def by_pixels(split: Split) -> dict[bytes, int]:
-    found = zip(split.images, split.labels.tolist(), strict=True)
-    return {image.tobytes(): label for image, label in found}
-
-
-RIGHT = {image.tobytes(): label for image, label in zip(IMAGES, LABELS, strict=True)}
-
-
-def zipped(top: Path, target: Path) -> Path:
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(top.rglob("*")):
-            archive.write(path, path.relative_to(top))
-    return target
-
-
-def tarred(top: Path, target: Path) -> Path:
-    mode = {".gz": "w:gz", ".bz2": "w:bz2", ".xz": "w:xz"}.get(target.suffix, "w")
-    with tarfile.open(target, mode) as archive:
-        archive.add(top, ".")
-    return target
-
+from mnistprep import formats
+from mnistprep.errors import FormatError, UsageError
 
 # Names
-
-
-NAMES: dict[str, Callable[[int, int], str]] = {
-    "id_label": lambda k, label: f"{k:05}_{label}.png",
-    "label_id": lambda k, label: f"{label}_{k}.png",
-    "label-id": lambda k, label: f"{label}-{k}.png",
-    "img_id_label": lambda k, label: f"img_{k}_label_{label}.png",
-    "labelled ids": lambda k, label: f"mnist2-{k}-{label}.png",
-    "per class": lambda k, label: f"{label}.{LABELS[:k].count(label) + 1}.png",
-    "class folders": lambda k, label: f"{label}/{k}.png",
-    "wrapped": lambda k, label: f"mnist_png/digits/{label}/{k}.png",
-    "digit 7": lambda k, label: f"digit {label}/{k}.png",
-    "class_7": lambda k, label: f"class_{label}/{k}.png",
-    "split in a name": lambda k, label: f"MNIST - JPG - training/{label}/{k}.png",
-}
 
 
 @pytest.mark.parametrize("pack", ["folder", "zip", "tar", "tar.gz", "tar.bz2", "tar.xz"])
@@ -161,139 +101,6 @@ def test_a_test_split_without_labels_is_a_last_class(tmp_path: Path) -> None:
     assert found.classes == (*map(str, range(10)), "unlabelled")
     assert found.splits["test"].labels.tolist() == [10, 10, 10]
     assert by_pixels(found.splits["train"]) == RIGHT
-
-
-# Files of labels
-
-
-def csv_rows(separator: str, header: str | None) -> str:
-    rows = [] if header is None else [header]
-    rows += [f"{k}.png{separator}{label}" for k, label in enumerate(LABELS)]
-    return "\n".join(rows) + "\n"
-
-
-FILES: dict[str, tuple[str, str]] = {
-    "headed": ("labels.csv", csv_rows(",", "filename,label")),
-    "annotations": ("annotations.csv", csv_rows(";", "image;class_id")),
-    "no header": ("labels.csv", csv_rows(",", None)),
-    "odd header": ("labels.csv", csv_rows(",", "what,which")),
-    "tabs": ("labels.tsv", csv_rows("\t", "file\tdigit")),
-    "caffe": ("train.txt", csv_rows(" ", None)),
-    "caffe paths": (
-        "train.txt",
-        "".join(f"/home/me/x/{k}.png {v}\n" for k, v in enumerate(LABELS)),
-    ),
-    "windows": ("labels.csv", "\ufeff" + csv_rows(",", "file,label").replace("\n", "\r\n")),
-    "ids": ("trainLabels.csv", "id,label\n" + "".join(f"{k},{v}\n" for k, v in enumerate(LABELS))),
-    "order": ("label.txt", "".join(f"{label}\n" for label in LABELS)),
-    "metadata.csv": ("metadata.csv", csv_rows(",", "file_name,label")),
-    "metadata.jsonl": (
-        "metadata.jsonl",
-        "".join(f'{{"file_name": "{k}.png", "label": {v}}}\n' for k, v in enumerate(LABELS)),
-    ),
-    "more columns": (
-        "labels.csv",
-        "width,path,label\n" + "".join(f"5,{k}.png,{v}\n" for k, v in enumerate(LABELS)),
-    ),
-}
-
-
-@pytest.mark.parametrize("place", ["beside", "above", "in a split", "zip"])
-@pytest.mark.parametrize("kind", FILES)
-def test_files_of_labels_are_read(tmp_path: Path, kind: str, place: str) -> None:
-    """Tables and lists of labels, beside flat pictures or around a folder of them, in order."""
-    name, text = FILES[kind]
-    top = tmp_path / "x"
-    folder = {"above": top / "images", "in a split": top / "train"}.get(place, top)
-    pictures(folder, lambda k, _: f"{k}.png")
-    (folder if place == "in a split" else top).joinpath(name).write_text(text, newline="")
-    path = zipped(top, tmp_path / "y.zip") if place == "zip" else top
-    assert formats.matches(path) == ["imagefolder"]
-    split = mnistprep.read(path).splits["train"]
-    assert split.labels.tolist() == LABELS
-    assert np.array_equal(split.images, IMAGES)
-
-
-def test_metadata_in_parquet_is_read(tmp_path: Path) -> None:
-    """Hugging Face's metadata.parquet, with names for labels."""
-    pyarrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
-    top = pictures(tmp_path / "x", lambda k, _: f"{k}.png")
-    names = [f"{k}.png" for k in range(len(LABELS))]
-    table = pyarrow.table({"file_name": names, "label": [f"n{label}" for label in LABELS]})
-    parquet.write_table(table, top / "metadata.parquet")
-    found = mnistprep.read(top)
-    assert [found.classes[k] for k in found.splits["train"].labels] == [f"n{x}" for x in LABELS]
-    (top / "metadata.parquet").write_bytes((top / "metadata.parquet").read_bytes()[:-20])
-    with pytest.raises(FormatError, match=r"metadata\.parquet: not a parquet file"):
-        mnistprep.read(top)
-
-
-def test_lists_of_splits_share_a_heap(tmp_path: Path) -> None:
-    """train.txt and test.txt, as Caffe has them, divide one folder of pictures."""
-    top = pictures(tmp_path / "x" / "images", lambda k, _: f"{k}.png").parent
-    for name, span in (("train", range(20)), ("test", range(20, 24))):
-        lines = [f"images/{k}.png {LABELS[k]}\n" for k in span]
-        (top / f"{name}.txt").write_text("".join(lines))
-    found = mnistprep.read(top)
-    assert np.array_equal(found.splits["train"].images, IMAGES[:20])
-    assert np.array_equal(found.splits["test"].images, IMAGES[20:])
-    assert found.splits["test"].labels.tolist() == LABELS[20:]
-
-
-@pytest.mark.parametrize("name", ["train_labels.csv", "labels.csv"])
-def test_a_file_above_the_splits_is_of_one_or_of_all(tmp_path: Path, name: str) -> None:
-    """train_labels.csv is of train alone; labels.csv lists the pictures of all by path."""
-    top = tmp_path / "x"
-    pictures(top / "train", lambda k, _: f"{k}.png")
-    save(top / "test" / "0.png", IMAGES[0])
-    start = "" if name.startswith("train") else "train/"
-    rows = [f"{start}{k}.png,{label}\n" for k, label in enumerate(LABELS)]
-    (top / name).write_text("".join(["name,label\n", *rows]))
-    if start:
-        (top / name).write_text("".join(["name,label\n", *rows, "test/0.png,7\n"]))
-    else:
-        (top / "test_labels.csv").write_text("name,label\n0.png,7\n")
-    found = mnistprep.read(top)
-    assert found.splits["train"].labels.tolist() == LABELS
-    assert found.splits["test"].labels.tolist() == [7]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda t: t.replace("3.png", "33.png", 1), r"lists '33\.png' \(row 4\)"),
-        (lambda t: t.replace("5.png,1\n", "", 1), r"5\.png and 0 more pictures are in no file"),
-        (lambda t: t + "0.png,7\n", r"'0\.png' is listed twice"),
-        (lambda t: t.replace("4.png,4", "4.png,", 1), r"4\.png and 0 more pictures have no label"),
-        (lambda t: t.replace("4.png,4", "4.png,4,4", 1), "row 6: 3 values, the first row has 2"),
-        (lambda t: t + "\xff", r"labels\.csv, row 26: 1 values|labels\.csv: "),
-        (lambda t: "0,1,2\n", r"labels\.csv|have no label"),
-    ],
-)
-def test_files_of_labels_must_fit(
-    tmp_path: Path, change: Callable[[str], str], message: str
-) -> None:
-    """A picture that is missing, extra, listed twice or without a label is named."""
-    top = pictures(tmp_path / "x", lambda k, _: f"{k}.png")
-    (top / "labels.csv").write_text(change(FILES["headed"][1]))
-    with pytest.raises(FormatError, match=message):
-        mnistprep.read(top)
-
-
-def test_too_few_labels_in_order_are_refused(tmp_path: Path) -> None:
-    """A label a line needs a line for every picture."""
-    top = pictures(tmp_path / "x", lambda k, _: f"{k}.png")
-    (top / "labels.txt").write_text("1\n2\n")
-    with pytest.raises(FormatError, match="2 labels for 24 pictures"):
-        mnistprep.read(top)
-
-
-def test_a_list_of_class_names_beside_class_folders_is_no_file_of_labels(tmp_path: Path) -> None:
-    """labels.txt with ten names, as TensorFlow keeps it, changes nothing."""
-    top = pictures(tmp_path / "x", NAMES["class folders"])
-    (top / "labels.txt").write_text("".join(f"{k}\n" for k in range(10)))
-    assert by_pixels(mnistprep.read(top).splits["train"]) == RIGHT
 
 
 # Pictures
@@ -438,132 +245,57 @@ def test_a_sheet_that_does_not_fit_is_refused(sheet: Path) -> None:
         read(sheet, tile="6x5")
 
 
-# Archives
+# Layouts that are easily taken for others
 
 
-def hostile_tar(path: Path, member: tarfile.TarInfo, data: bytes = b"") -> None:
-    with tarfile.open(path, "w") as archive:
-        archive.addfile(member, io.BytesIO(data))
-
-
-def test_archives_that_lead_out_are_refused(tmp_path: Path) -> None:
-    """Links, absolute names and names with .. are refused, never followed."""
-    good = io.BytesIO()
-    Image.fromarray(IMAGES[0]).save(good, "png")
-    for name in ("../a/0/x.png", "/0/x.png"):
-        member = tarfile.TarInfo(name)
-        member.size = len(good.getvalue())
-        hostile_tar(tmp_path / "a.tar", member, good.getvalue())
-        with pytest.raises(FormatError, match="leads out"):
-            mnistprep.read(tmp_path / "a.tar", "imagefolder")
-    link = tarfile.TarInfo("0/x.png")
-    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-    hostile_tar(tmp_path / "a.tar", link)
-    with pytest.raises(FormatError, match="link"):
-        mnistprep.read(tmp_path / "a.tar", "imagefolder")
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr("0/x.png", good.getvalue())
-        with pytest.warns(UserWarning, match="Duplicate"):
-            archive.writestr("0/x.png", good.getvalue())
-    with pytest.raises(FormatError, match="two members"):
-        mnistprep.read(tmp_path / "a.zip")
-
-
-@pytest.mark.parametrize("pack", ["zip", "tar", "tar.gz"])
-def test_damage_in_an_archive_gives_the_right_data_or_an_error(tmp_path: Path, pack: str) -> None:
-    """Cut anywhere or with a byte changed anywhere, an archive never gives other pictures."""
-    data = Dataset("x", {"train": Split(IMAGES[:8], np.array(LABELS[:8]))}, tuple("0123456789"))
-    path = mnistprep.write(data, tmp_path / f"x.{pack}", "imagefolder", provenance=False)
-    whole, chance, changed = path.read_bytes(), random.Random(5), 0
-    for k in range(60):
-        content = bytearray(whole)
-        if k % 2:
-            del content[chance.randrange(len(whole)) :]
-        else:
-            content[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
-        path.write_bytes(content)
-        try:
-            found = mnistprep.read(path, "imagefolder")
-        except MnistprepError:
-            changed += 1
-            continue
-        # A tar has no checksum of its contents: class names may change, pictures may not unsaid.
-        assert found.splits["train"].images.tobytes() == data.splits["train"].images.tobytes()
-        assert found.splits["train"].labels.tolist() == LABELS[:8]
-    assert changed > 20
-
-
-def test_a_zip_that_lists_fewer_members_is_found_out(tmp_path: Path) -> None:
-    """A changed length in the directory of a zip hides members; the number of them tells."""
-    path = zipped(pictures(tmp_path / "x", NAMES["class folders"]), tmp_path / "y.zip")
-    data = bytearray(path.read_bytes())
-    at = data.rindex(b"PK\1\2", 0, data.rindex(b"PK\1\2"))
-    data[at + 32] = 90  # the length of a comment
-    path.write_bytes(data)
-    with pytest.raises(FormatError, match=r"holds \d+ members of \d+; it is damaged"):
-        mnistprep.read(path, "imagefolder")
-
-
-def test_a_tar_cut_between_members_is_found_out(tmp_path: Path) -> None:
-    """Without the mark of its end a tar was cut, though all that is there is whole."""
-    path = tarred(pictures(tmp_path / "x", NAMES["class folders"]), tmp_path / "y.tar")
-    with tarfile.open(path) as archive:
-        cut = archive.getmembers()[-1].offset
-    path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(FormatError, match="truncated or damaged"):
+@pytest.mark.parametrize("pack", ["folder", "zip"])
+def test_a_heap_called_as_its_split_is_no_class(tmp_path: Path, pack: str) -> None:
+    """testSet/testSet holds pictures without labels, not a class called testSet."""
+    top = tmp_path / "x"
+    pictures(top / "trainingSet" / "trainingSet", NAMES["class folders"])
+    for k in range(3):
+        save(top / "testSet" / "testSet" / f"img_{k}.png", IMAGES[k])
+    path = zipped(top, tmp_path / "y.zip") if pack == "zip" else top
+    with pytest.raises(FormatError, match="have no label"):
         mnistprep.read(path)
+    found = mnistprep.read(path, unlabelled=True)
+    assert found.classes == (*map(str, range(10)), "unlabelled")
+    assert found.splits["test"].labels.tolist() == [10, 10, 10]
 
 
-def test_archives_of_other_things_are_left_to_others(tmp_path: Path) -> None:
-    """Samples of WebDataset, arrays and tables with a picture beside them are no trees."""
-    top = pictures(tmp_path / "x", lambda k, _: f"{k:03}.png")
-    for k, label in enumerate(LABELS):
-        (top / f"{k:03}.cls").write_text(str(label))
-    module = formats.get("imagefolder")
-    assert not module.sniff(tarred(top, tmp_path / "samples.tar"))
-    arrays = mnistprep.write(odd_dataset(), tmp_path / "set.npz", provenance=False)
-    assert not module.sniff(arrays)
-    (tmp_path / "mixed").mkdir()
-    save(tmp_path / "mixed" / "preview.png", IMAGES[0])
-    shutil.copy(arrays, tmp_path / "mixed" / "set.npz")
-    assert not module.sniff(tmp_path / "mixed")
-    path = zipped(tmp_path / "mixed", tmp_path / "mixed.zip")
-    assert not module.sniff(path)
-    assert mnistprep.read(path).digests() == odd_dataset().digests()
-    with pytest.raises(DetectionError):
-        save(tmp_path / "one" / "preview.png", IMAGES[0])
-        mnistprep.read(tmp_path / "one")
+def test_an_empty_folder_in_a_class_is_ignored(tmp_path: Path) -> None:
+    """What a person left behind without anything in it changes nothing, and is said."""
+    top, notes = pictures(tmp_path / "x", NAMES["class folders"]), Notes()
+    (top / "7" / "new folder").mkdir()
+    assert by_pixels(mnistprep.read(top, progress=notes).splits["train"]) == RIGHT
+    assert any("new folder: ignored" in note for note in notes.notes)
 
 
-# Files that other tools made
+@pytest.mark.parametrize("name", ["x.svg", "x.heic", "x.jp2", "x.avif"])
+def test_pictures_of_kinds_that_are_not_read_are_not_left_out(tmp_path: Path, name: str) -> None:
+    """A picture that cannot be read is refused by name, not ignored."""
+    top = pictures(tmp_path / "x", NAMES["class folders"])
+    (top / "7" / name).write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(FormatError, match=name):
+        mnistprep.read(top)
 
 
-def golden_split(first: int, count: int) -> Split:
-    """The numbers that tests/golden/make.py states."""
-    pixels = (37 * (16 * first + np.arange(16 * count)) + 11) % 256
-    labels = (7 * (first + np.arange(count))) % 10
-    return Split(pixels.astype(np.uint8).reshape(count, 4, 4), labels)
+@pytest.mark.parametrize(
+    "content", [b"", b"<!DOCTYPE html><html>", b"version https://git-lfs.github.com/spec/v1\n"]
+)
+def test_a_tree_of_pointers_or_pages_is_a_tree(tmp_path: Path, content: bytes) -> None:
+    """Class folders in which nothing is a picture, by name alone, say which file is wrong."""
+    top = pictures(tmp_path / "x", NAMES["class folders"])
+    for path in top.rglob("*.png"):
+        path.write_bytes(content)
+    with pytest.raises(FormatError, match=r"x/0/10\.png"):
+        mnistprep.read(top)
 
 
-@pytest.mark.parametrize("name", ["mnist_png.tar.gz", "heap"])
-def test_golden_trees(name: str) -> None:
-    """A tar by GNU tar with a wrapping folder, and TIFFs with metadata.parquet by pandas."""
-    if name == "heap":
-        pytest.importorskip("pyarrow")
-    found = mnistprep.read(Path(__file__).parent / "golden" / "trees" / name)
-    for part, (first, count) in {"train": (0, 6), "test": (8, 3)}.items():
-        expected = golden_split(first, count)
-        assert len(found.splits[part]) == count
-        assert by_pixels(found.splits[part]) == by_pixels(expected)
-    assert len(found.classes) == 10 or found.classes[-1] == "8"
-
-
-def test_golden_flat_names() -> None:
-    """Info-ZIP's zip of PGMs whose names say id and label: twelve pictures, known sums."""
-    found = mnistprep.read(Path(__file__).parent / "golden" / "trees" / "flat.zip")
-    expected = golden_split(0, 6)
-    split = found.splits["train"]
-    assert np.array_equal(split.images[:6], expected.images)
-    assert np.array_equal(split.images[6:], 255 - expected.images)
-    assert split.labels.tolist() == [*expected.labels.tolist()] * 2
-    assert int(split.images.sum()) == 12 * 16 * 255 // 2
+def test_splits_that_are_links_are_named(tmp_path: Path) -> None:
+    """A train folder that is a link is refused as one, not passed over."""
+    pictures(tmp_path / "real", NAMES["class folders"])
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "train").symlink_to(tmp_path / "real", target_is_directory=True)
+    with pytest.raises(FormatError, match="train: a link or special file"):
+        mnistprep.read(tmp_path / "x")

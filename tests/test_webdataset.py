@@ -178,8 +178,8 @@ def test_shards_are_as_long_as_asked(tmp_path: Path) -> None:
     names = sorted(file.name for file in folder.glob("*.gz"))
     assert names == [f"some_set_10-train-{k:06}.tar.gz" for k in range(3)]
     assert mnistprep.read(folder).digests() == dataset.digests()
-    with pytest.raises(UsageError, match="at least 1 example, not 0"):
-        mnistprep.write(dataset, tmp_path / "y", "webdataset", shard=0)
+    with pytest.raises(UsageError, match="shard must be 0"):
+        mnistprep.write(dataset, tmp_path / "y", "webdataset", shard=-1)
 
 
 def test_channels_that_png_lacks_are_refused(tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def test_what_belongs_to_no_sample_is_said(tmp_path: Path) -> None:
         (lambda m: [*m[:2], ("0001.png", b"hello"), *m[3:]], "sample 0001: not a picture"),
         (
             lambda m: [*m[:2], ("0001.png", picture(np.zeros((3, 3), np.uint8))), *m[3:]],
-            "sample 0001: 3x3 pixels, expected 5x5",
+            "sample 0001: 3x3 pixels, the others have 5x5",
         ),
         (lambda m: [*m[:4], ("0001.seg.png", b"x"), *m[4:]], r"further pictures \(seg.png\)"),
     ],
@@ -232,15 +232,16 @@ def test_shards_that_are_no_set_are_refused(
 
 
 def test_other_tars_are_left_to_others(tmp_path: Path, odd: Dataset) -> None:
-    """A tar of a picture tree, of IDX files or of texts is not taken for samples."""
+    """A tar of a picture tree or of IDX files is no samples; captions are no labels."""
     for name in ("imagefolder", "idx", "csv"):
         folder = mnistprep.write(odd, tmp_path / name, name)
         with tarfile.open(tmp_path / f"{name}.tar", "w") as archive:
             archive.add(folder, "top")
         assert "webdataset" not in formats.matches(tmp_path / f"{name}.tar")
         assert mnistprep.read(tmp_path / f"{name}.tar").digests() == odd.digests()
-    captions = tar(tmp_path / "captions.tar", [*members()[::2], ("0000.txt", b"a digit")])
-    assert "webdataset" not in formats.matches(captions)
+    captions = tar(tmp_path / "captions.tar", [members()[0], ("0000.txt", b"a digit")])
+    with pytest.raises(FormatError, match="'a digit', which is no label number"):
+        mnistprep.read(captions)
     shards = mnistprep.write(odd, tmp_path / "shards", "webdataset")
     with tarfile.open(tmp_path / "shards.tar.gz", "w:gz") as archive:
         archive.add(shards, "top")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, cast, get_args, get_origin, get_type_hints
 
 from mnistprep import _foreign
+from mnistprep._files import head
 from mnistprep._progress import Progress
 from mnistprep._text import printable
 from mnistprep.dataset import SPLITS, Dataset
@@ -41,6 +42,7 @@ FORMATS: dict[str, str] = {
 
 _RESERVED = ("dataset", "path", "progress", "workers")  # arguments of `write` that are no options
 _KNOWN = f"known formats: {', '.join(FORMATS)}"
+_PICTURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"BM", b"GIF8")
 _LOOK = 100  # files of a folder that nothing recognises, to say what they are
 Verb = Literal["read", "write"]
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -132,13 +134,19 @@ def _unrecognised(path: Path) -> str:
     if path.is_dir():
         inside = visible(path)
         files = [file for file in inside[:_LOOK] if file.is_file()]
-        if told := [f"{file.name} is {words}" for file in files if (words := _foreign.what(file))]:
-            return printable("; ".join(told[:3]), 400)
+        if found := [f"{file.name} is {words}" for file in files if (words := _foreign.what(file))]:
+            return printable("; ".join(found[:3]), 400)
         return f"nothing here is a dataset; {_KNOWN}" if inside else "an empty folder"
     if not path.is_file():
         return "neither a file nor a folder"
     size = path.stat().st_size
-    return _foreign.what(path) or f"no format recognises these {size:,} bytes; {_KNOWN}"
+    if head(path, 8).startswith(_PICTURES):
+        return (
+            "a single picture; one that holds many side by side is read with --from imagefolder "
+            "-R tile=28x28, if that is their size"
+        )
+    told = f"no format recognises these {size:,} bytes{_foreign.quoted(path)}; {_KNOWN}"
+    return _foreign.what(path) or told
 
 
 def of_target(path: Path) -> str:

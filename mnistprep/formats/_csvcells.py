@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -22,7 +23,8 @@ from mnistprep._text import printable
 from mnistprep.errors import FormatError
 from mnistprep.formats import _csvprinted, _csvtext
 from mnistprep.formats._csvcolumns import Columns
-from mnistprep.formats._csvtext import NUMBER, STRIPPED, Table
+from mnistprep.formats._csvtext import COMMA, LABEL_NAME, NUMBER, STRIPPED, Table
+from mnistprep.formats._splits import named_split
 
 Labels = npt.NDArray[np.int64]
 
@@ -33,7 +35,7 @@ LABEL_LIMIT = 2**31 - 1
 
 @dataclass(frozen=True)
 class _Look:
-    """What one block of lines has: rows, lines, lines left out, texts of pixels, labels, ids."""
+    """What one block of lines has; ids are of columns without a name."""
 
     rows: int
     lines: int
@@ -41,17 +43,19 @@ class _Look:
     texts: set[bytes]
     labels: list[bytes]
     ids: list[bytes]
+    splits: list[bytes]
 
 
 def read(
     table: Table, columns: Columns, progress: Progress, workers: int | None, scale: str
-) -> tuple[Images, list[bytes] | None]:
-    """Pictures, and the text of every label; None where there are no labels.
+) -> tuple[Images, list[bytes] | None, list[bytes] | None]:
+    """Pictures, and the texts of every label and of every split; None where there are no such.
 
     Raises FormatError with the line and column of what is no byte.
     """
     cuts = _csvtext.blocks(table, _BLOCK)
-    columns_out = sorted({*columns.one_hot, *columns.ignored} | _one(columns.label), reverse=True)
+    single = _one(columns.label) | _one(columns.split)
+    columns_out = sorted({*columns.one_hot, *columns.ignored} | single, reverse=True)
     left = {column: k for k, column in enumerate(sorted(columns.pixels))}
     order = [left[column] for column in columns.pixels]
     looks = _looked(table, columns, cuts, columns_out, progress, workers)
@@ -81,9 +85,10 @@ def read(
 
     for done in _workers.run(fill, len(cuts) - 1, size=1, workers=workers):
         progress.advance(done)
+    splits = [text for look in looks for text in look.splits] if columns.split is not None else None
     if columns.label is None and not columns.one_hot:
-        return images, None
-    return images, [text for look in looks for text in look.labels]
+        return images, None, splits
+    return images, [text for look in looks for text in look.labels], splits
 
 
 def line_of_rows(table: Table) -> list[int]:
@@ -95,8 +100,30 @@ def line_of_rows(table: Table) -> list[int]:
     return lines
 
 
-def _one(label: int | None) -> set[int]:
-    return set() if label is None else {label}
+def splits_of_rows(table: Table, column: int) -> list[str]:
+    """The split that a column says each row is of; raises FormatError for what is none."""
+    texts = []
+    for start, stop in pairwise(_csvtext.blocks(table, _BLOCK)):
+        texts += [fields[column] for _, fields in _csvtext.rows(table, start, stop)]
+    return splits_of(table, column, texts)
+
+
+def splits_of(table: Table, column: int, texts: list[bytes]) -> list[str]:
+    """The splits that the texts of a column mean; raises FormatError for what is none."""
+    words = {text: printable(text.strip(STRIPPED).decode("utf-8", "replace"), 24) for text in texts}
+    means = {text: named_split(word) for text, word in words.items()}
+    for row, text in enumerate(texts):
+        if means[text] is None:
+            line = line_of_rows(table)[row]
+            raise FormatError(
+                f"{table.file}, line {line}: column {column + 1} says the split "
+                f"{words[text]!r}, which is none of train, valid, test"
+            )
+    return [means[text] or "" for text in texts]
+
+
+def _one(column: int | None) -> set[int]:
+    return set() if column is None else {column}
 
 
 def _looked(
@@ -115,6 +142,7 @@ def _looked(
         texts: set[bytes] = set()
         labels: list[bytes] = []
         ids: list[bytes] = []
+        splits: list[bytes] = []
         for number, fields in _csvtext.rows(table, cuts[first], cuts[last]):
             if len(fields) != table.columns:
                 where = _line(table, cuts[first], number)
@@ -124,6 +152,8 @@ def _looked(
             elif columns.one_hot:
                 labels.append(_hot(table, columns, fields, cuts[first], number))
             ids += [fields[k] for k in unnamed]
+            if columns.split is not None:
+                splits.append(fields[columns.split])
             for column in out:
                 del fields[column]
             texts.update(fields)
@@ -134,7 +164,7 @@ def _looked(
         lines = int(np.count_nonzero(part == 10))
         filled = lines + (len(part) > 0 and part[-1] != 10)
         release(part)
-        return _Look(rows, lines, filled - rows, texts, labels, ids)
+        return _Look(rows, lines, filled - rows, texts, labels, ids, splits)
 
     looks = []
     for k, found in enumerate(_workers.run(look, len(cuts) - 1, size=1, workers=workers)):
@@ -179,7 +209,7 @@ def _codes(
     table: Table, columns: Columns, texts: set[bytes], progress: Progress, scale: str
 ) -> dict[bytes, int]:
     """The byte of every text; raises FormatError with the place of the first that has none."""
-    numbers = {text: text.strip(STRIPPED) for text in texts}
+    numbers = {text: _point(text.strip(STRIPPED), table.separator) for text in texts}
     bad = {text: reason for text, number in numbers.items() if (reason := _no_number(number))}
     if bad:
         _refuse(table, columns, bad)
@@ -222,13 +252,16 @@ def _codes(
     _refuse(table, columns, reasons)
 
 
+def _point(text: bytes, separator: bytes) -> bytes:
+    """A number with a decimal point; it has a comma in many countries, where no comma separates."""
+    return text.replace(b",", b".") if separator != b"," and COMMA.fullmatch(text) else text
+
+
 def _no_number(text: bytes) -> str | None:
     if NUMBER.fullmatch(text):
         if re.match(rb"[-+]?0[0-9]", text):
             return "with leading zeros"
         return None if abs(float(text)) < 1e9 else "pixels end at 255"
-    if re.fullmatch(rb"[-+]?[0-9]*,[0-9]+", text):
-        return "with a decimal comma; export it with decimal points"
     return "a missing value" if _csvtext.is_number(text) else "not a whole number"
 
 
@@ -261,11 +294,25 @@ def _check_ids(table: Table, ids: list[bytes]) -> None:
         )
 
 
+def listed(file: Path) -> tuple[Labels, tuple[str, ...] | None]:
+    """The labels of a file that has nothing else, below a name or not, and their names."""
+    data = _csvtext.content(file)
+    first, *others = data.tobytes().split(b"\n")
+    title = _csvtext.unquoted(first)
+    word = not _csvtext.is_number(title) and all(map(_csvtext.is_number, others))
+    named = word or LABEL_NAME.fullmatch(title.decode("utf-8", "replace")) is not None
+    start = min(len(data), len(first) + 1) if named else 0
+    table = Table(file, data, start, int(named), b"\t", 1, None, [], [], False)
+    rows = [line.strip() for _, line in _csvtext.lines(table, start, len(data))]
+    return classes_of(table, 0, rows)
+
+
 def classes_of(
     table: Table, column: int | None, labels: list[bytes]
 ) -> tuple[Labels, tuple[str, ...] | None]:
     """Labels as numbers and, where the file has names for them, these names, sorted."""
-    texts = {text: _csvtext.unquoted(text) for text in set(labels)}
+    between = table.separator
+    texts = {text: _point(_csvtext.unquoted(text), between) for text in set(labels)}
     numbers = {text: _whole(stripped) for text, stripped in texts.items()}
     names = sorted({stripped for text, stripped in texts.items() if numbers[text] is None})
     if any(_csvtext.is_number(name) for name in names):

@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from mnistprep.formats._csvtext import LABEL_NAME, OTHER_NAME, STRIPPED, Table, 
 from mnistprep.formats._sidecar import Sidecar
 
 _ONE_HOT = re.compile(r"(label|class|target|digit|y)s?[ _.:-]?#", re.IGNORECASE)
+_SPLIT = re.compile(r"split|set|subset|usage|partition|phase", re.IGNORECASE)
 _RGB = re.compile(r"(?<!\d)(\d{1,5})[_x](\d{1,5})_RGB", re.IGNORECASE)
 _DIGITS = 9  # of a number in a name
 _CLASSES = 1 << 16  # one-hot columns at most
@@ -28,7 +29,8 @@ class Columns:
 
     label: the column, or None for pictures without. one_hot: columns, one of which is 1 in each
     row. ignored: columns that are neither. pixels: columns in the order of the picture.
-    shape: (H, W) or (H, W, C). notes: what a person should know of it.
+    shape: (H, W) or (H, W, C). notes: what a person should know of it. split: the column that says
+    what split a row is of, if there is one.
     """
 
     label: int | None
@@ -37,11 +39,13 @@ class Columns:
     pixels: tuple[int, ...]
     shape: tuple[int, ...]
     notes: tuple[str, ...] = ()
+    split: int | None = None
 
     @property
     def plain(self) -> bool:
         """Whether all columns but the label are the pixels, in their order."""
-        return self.label is not None and list(self.pixels) == [
+        whole = self.label is not None and not self.ignored and self.split is None
+        return whole and list(self.pixels) == [
             k for k in range(len(self.pixels) + 1) if k != self.label
         ]
 
@@ -50,15 +54,24 @@ def columns_of(table: Table, sidecar: Sidecar | None) -> Columns:
     """The columns of a table; raises FormatError where they are not clear."""
     names = table.names
     if names is not None and len(names) != table.columns:
+        shown = printable(table.separator.decode().join(names), 40)
         raise FormatError(
-            f"{table.file}: {len(names)} names of columns over rows of {table.columns} values"
+            f"{table.file}: {len(names)} names of columns ({shown}) over rows of {table.columns} "
+            "values; remove the line if it is a title"
         )
     if names is None:
         return _without_names(table, sidecar, list(range(table.columns)))
-    return _with_names(table, names, sidecar)
+    parts = [k for k, name in enumerate(names) if _SPLIT.fullmatch(name)]
+    if len(parts) > 1:
+        listed = " and ".join(repr(names[k]) for k in parts)
+        raise FormatError(f"{table.file}: columns {listed} could both be the split; remove one")
+    found = _with_names(table, names, sidecar, parts)
+    return replace(found, split=parts[0]) if parts else found
 
 
-def _with_names(table: Table, names: Sequence[str], sidecar: Sidecar | None) -> Columns:
+def _with_names(
+    table: Table, names: Sequence[str], sidecar: Sidecar | None, parts: list[int]
+) -> Columns:
     file = table.file
     labels = [k for k, name in enumerate(names) if LABEL_NAME.fullmatch(name)]
     if len(labels) > 1:
@@ -69,7 +82,7 @@ def _with_names(table: Table, names: Sequence[str], sidecar: Sidecar | None) -> 
     ]
     if sum(not names[k] for k in ignored) > 1:
         raise FormatError(f"{file}: several columns have no name; name the label and the pixels")
-    rest = [k for k in range(len(names)) if k not in labels and k not in ignored]
+    rest = [k for k in range(len(names)) if k not in (*labels, *ignored, *parts)]
     groups: dict[str, list[int]] = {}
     for k in rest:
         groups.setdefault(re.sub(r"\d+", "#", names[k]), []).append(k)
@@ -126,6 +139,8 @@ def _in_order(
     if any(len(text) > _DIGITS for row in texts for text in row):
         raise FormatError(f"{file}: the numbers in the names of the columns are too long")
     numbers = [[int(text) for text in row] for row in texts]
+    if len({len(row) for row in numbers}) > 1:  # one of them has a # for a number
+        raise FormatError(f"{file}: the names of the columns do not say which are pixels")
     if not numbers[0]:
         if len(set(names)) > 1:
             raise FormatError(f"{file}: the names of the columns do not say which are pixels")
@@ -186,7 +201,7 @@ def _without_names(table: Table, sidecar: Sidecar | None, columns: list[int]) ->
         return Columns(None, (), (), tuple(columns), _shape(table, count, None))
     if hot := _one_hot(table, columns, rows, sidecar):
         return hot
-    return _labelled(table, columns, _guessed(rows) * (count - 1), sidecar)
+    return _labelled(table, columns, _guessed(table, rows) * (count - 1), sidecar)
 
 
 def _labelled(table: Table, columns: list[int], at: int, sidecar: Sidecar | None) -> Columns:
@@ -194,17 +209,23 @@ def _labelled(table: Table, columns: list[int], at: int, sidecar: Sidecar | None
     return Columns(columns[at], (), (), pixels, _shape(table, len(pixels), sidecar))
 
 
-def _guessed(rows: list[list[bytes]]) -> bool:
+def _guessed(table: Table, rows: list[list[bytes]]) -> bool:
     """Whether the label is in the last column of rows without names; else it is in the first.
 
     Corner pixels are background in these sets, so a column of zeros is no label where the other
     end of the row varies. `rows` are some from the start of the file and some from its end, since
-    rows may be sorted by label.
+    rows may be sorted by label. Raises FormatError where both ends could be labels.
     """
     first = [_value(row[0]) for row in rows]
     last = [_value(row[-1]) for row in rows]
     if not any(first) or not any(last):
         return not any(first) and any(last)
+    both = _like_labels(first) and _like_labels(last)
+    if both and max(first.count(0), last.count(0)) < len(rows) / 2:
+        raise FormatError(
+            f"{table.file}: the first and the last of {len(rows[0])} values a row could both be "
+            "the label; name the columns (label,1x1,1x2,...)"
+        )
     return not _like_labels(first) and _like_labels(last)
 
 
@@ -225,13 +246,16 @@ def _one_hot(
         if 2 <= (classes := count - side * side) <= min(_CLASSES, count // 2)
         for pixels in (slice(None, -classes), slice(classes, None))
     ]
-    found = []
-    for pixels, classes in fitting:
+    found: list[tuple[list[int], list[int]]] = []
+    ends = set()
+    for pixels, classes in sorted(fitting, key=lambda fit: fit[1]):
         hot = slice(-classes, None) if pixels.start is None else slice(None, classes)
         expected = Counter({1.0: 1, 0.0: classes - 1})
         if rows and all(Counter(map(_value, row[hot])) == expected for row in rows):
             places = {tuple(map(_value, row[hot])).index(1.0) for row in rows}
-            if len(places) > 1 or not _is_square(count - 1):
+            # Background beside one-hot labels looks like more classes, which nothing is of.
+            if (len(places) > 1 or not _is_square(count - 1)) and (hot.start is None) not in ends:
+                ends.add(hot.start is None)
                 found.append((columns[hot], columns[pixels]))
     if len(found) > 1:
         raise FormatError(

@@ -14,13 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
+from mnistprep import _foreign
 from mnistprep._arrays import Images, empty_images, release
 from mnistprep._files import head
-from mnistprep._streams import inflated_bytes, inflated_head
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
+from mnistprep.formats import _csvpacked
 
 NUMBER = re.compile(rb"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+COMMA = re.compile(rb"[-+]?[0-9]+,[0-9]+")  # a number with a decimal comma
 STRIPPED = b' \t\r"'
 LABEL_NAME = re.compile(
     r"(class|label|target)s?([ _-]?(id|idx|index|name|no|number))?|y([ _-]?(true|train|test))?"
@@ -41,7 +43,6 @@ _WORKBOOK = re.compile(
 )
 _SHEET = re.compile(rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis\.opendocument", re.DOTALL)
 _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_PAGE = re.compile(rb"<(?:!doctype|html|head|body|\?xml|!--|script)", re.IGNORECASE)
 _SEPARATORS = (b"\t", b";", b"|", b",", b" ")
 _STEP = 1 << 20  # bytes
 _TAIL = 1 << 18  # bytes
@@ -77,25 +78,45 @@ def is_spreadsheet(path: Path) -> bool:
     return start.startswith(_OLD_WORKBOOK) or bool(_WORKBOOK.match(start) or _SHEET.match(start))
 
 
+def is_octave(path: Path) -> bool:
+    """Whether a file is what Octave's `save` writes by itself."""
+    return path.is_file() and head(path, 20).startswith(b"# Created by Octave")
+
+
 def no_table(path: Path) -> str | None:
     """What a file is that is no table at all, by its first bytes; None where it may be one."""
     if not path.is_file():
         return "not a file"
-    size, start = path.stat().st_size, head(path, 512)
-    if not size:
-        return "an empty file"
     if is_spreadsheet(path):
         return "a spreadsheet under the name of a CSV; open it there and save it as CSV"
-    if _PAGE.match(start.removeprefix(_UTF8).lstrip()):
-        return f"a web page of {size:,} bytes, not data"
-    if start.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the data; run `git lfs pull`"
-    return None
+    if is_octave(path):
+        return "Octave's own text form, not data that are read; save it there with `save -v7`"
+    return _foreign.what(path)
+
+
+def no_rows(path: Path) -> str:
+    """Why a file that may be a table has no rows of pictures: damage, or another text."""
+    try:
+        start = _csvpacked.content_of(path)[:200].tobytes()
+    except FormatError as error:
+        return str(error).removeprefix(f"{path}: ")
+    lines = [line.strip() for line in start.splitlines() if line.strip()]
+    if not lines or not all(byte >= 32 or byte == 9 for byte in lines[0]):
+        return "no rows of pictures"
+    return f"no rows of pictures, but {printable(lines[0].decode('utf-8', 'replace'), 40)!r}"
+
+
+def is_list(path: Path) -> bool:
+    """Whether a file has one column, of numbers or of words, below a name or not."""
+    if no_table(path):
+        return False
+    found = [line for line in first_lines(path, _STEP) if line.strip()]
+    return bool(found) and all(re.fullmatch(rb'"?[-+\w. ]{1,40}"?', line.strip()) for line in found)
 
 
 def first_lines(path: Path, size: int) -> list[bytes]:
     """The first lines of a file, no more than `size` bytes of them, only to be looked at."""
-    start = inflated_head(path, size)
+    start = _csvpacked.start_of(path, size)
     for mark, codec in _UTF16.items():
         if start.startswith(mark):
             start = start[2:].decode(codec, "replace").encode()
@@ -112,7 +133,7 @@ def is_skipped(line: bytes) -> bool:
 def is_number(field: bytes) -> bool:
     """Whether a field is a number, or says that there is none."""
     text = field.strip(STRIPPED)
-    return NUMBER.fullmatch(text) is not None or is_missing(text)
+    return (NUMBER.fullmatch(text) or COMMA.fullmatch(text)) is not None or is_missing(text)
 
 
 def is_missing(text: bytes) -> bool:
@@ -158,7 +179,7 @@ def open_table(path: Path, *, own: bool) -> Table | None:
     `own` says that mnistprep wrote it: its names of columns are never numbers. Raises FormatError
     for what is no table.
     """
-    data = _text(path)
+    data = content(path)
     sample = _sample(path, data)
     at, number, comment = 0, 0, b""
     while number < len(sample) and is_skipped(sample[number]):
@@ -185,10 +206,20 @@ def open_table(path: Path, *, own: bool) -> Table | None:
         columns -= 1
         fields = [row[:-1] for row in fields]
         names = names[:columns] if names else None
+    if names and len(names) == columns - 1 and _are_row_names([row[0] for row in fields]):
+        names = ("", *names)
     end = data[-_TAIL:].tobytes().split(b"\n")[1:]
     last = [split(line, separator) for line in end[-_SAMPLE:] if not is_skipped(line)]
     last = [row[:columns] for row in last if len(row) == columns + trailing]
     return Table(path, data, at, number, separator, columns, names, fields, last, trailing)
+
+
+def _are_row_names(first: list[bytes]) -> bool:
+    """Whether fields are what R's write.table puts before every row, and names no column for."""
+    numbers = [field.strip(STRIPPED) for field in first]
+    quoted = all(field.startswith(b'"') for field in first)
+    counted = numbers == [str(k + 1).encode() for k in range(len(numbers))] and len(numbers) > 1
+    return counted or (quoted and all(number.isdigit() for number in numbers))
 
 
 def blocks(table: Table, size: int) -> list[int]:
@@ -231,10 +262,11 @@ def rows(table: Table, start: int, stop: int) -> Iterator[tuple[int, list[bytes]
         yield number, fields
 
 
-def _text(path: Path) -> Images:
+def content(path: Path) -> Images:
+    """The bytes of a text in UTF-8, lines ending in LF or CRLF, without empty lines at its end."""
     if reason := no_table(path):
         raise FormatError(f"{path}: {reason}")
-    data = inflated_bytes(path)
+    data = _csvpacked.content_of(path)
     start = data[:4].tobytes()
     for mark, codec in _UTF16.items():
         if start.startswith(mark):

@@ -9,8 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 
 import numpy as np
+
+from mnistprep._progress import Progress
 
 BYTE, UNIT = 1, 255
 _NUMBER = re.compile(rb"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
@@ -56,6 +59,20 @@ def scale_of(rows: Iterable[Iterable[bytes]]) -> tuple[int | None, bool]:
             elif value != 0:
                 return next((s for s in (BYTE, UNIT, 256) if value in _values(s)), BYTE), ones
     return None, ones
+
+
+def chosen(rows: Iterable[Iterable[bytes]], scale: str, where: Path, progress: Progress) -> int:
+    """The scale of the pixels in rows, as `scale` ("auto", "byte" or "unit") has it."""
+    if scale == "byte":
+        return BYTE
+    found, ones = scale_of(rows)
+    if found is None and ones and scale == "auto":
+        progress.note(
+            f"{where.name}: all pixels are 0 or 1, taken for bytes; -R scale=unit takes 1 for 255"
+        )
+    if scale == "unit":
+        return found if found in (255, 256) else UNIT
+    return found or BYTE
 
 
 def whole(text: bytes) -> int:

@@ -1,33 +1,148 @@
-"""The pictures of a store as one array: each read, decoded and compared with the first."""
+"""Encoded pictures as one array: each decoded, and in the shape that the first one set."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mnistprep import _png, _workers
 from mnistprep._arrays import Images, empty_images, release
 from mnistprep._progress import Progress
 from mnistprep.errors import FormatError
+from mnistprep.formats import _sidecar
 from mnistprep.formats._stores import Store
 
 _STEP = 1000  # pictures
+_ROOM = 256 << 20  # bytes of pictures that any file may mean
+_RATIO = 1032  # bytes of pictures a byte; deflate reaches no more, and other codecs rarely as many
 
 
-@dataclass
-class _Seen:
-    """How many pictures a span had.
+class Remarks(dict[str, tuple[str, int]]):
+    """What was lossy, and what was grey in a colour set: the place of the first, and how many."""
 
-    remarks: what was lossy, and what was grey in a colour set: the first, and how many.
+    def add(self, remark: str, first: object, count: int = 1) -> None:
+        """Count pictures, of which the first is at that place."""
+        known, before = self.get(remark, (first, 0))
+        self[remark] = str(known), before + count
+
+    def merge(self, others: Remarks) -> None:
+        """Count what others counted, in the order of the set."""
+        for remark, (first, count) in others.items():
+            self.add(remark, first, count)
+
+    def notes(self) -> Iterator[str]:
+        """Sentences about what the pictures were."""
+        for kind, (first, count) in self.items():
+            start = f"{first} and {count - 1:,} more are "
+            if kind == "grey":
+                yield f"{start}stored as grey; read as colour, with three equal channels"
+            else:
+                yield f"{start}{kind}, which is lossy: these are not the original pixels"
+
+
+class ColourFound(Exception):
+    """Raised for a colour picture in a set whose first is grey but stored in colour.
+
+    Its only argument is the form of the set, in colour.
     """
 
-    count: int
-    remarks: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+@dataclass(frozen=True)
+class Form:
+    """What all pictures of a set are.
+
+    undecided: whether a colour picture makes it a colour set. first: the place of the picture that
+    says the shape, where one does; way_out: what to do about colour among grey.
+    """
+
+    shape: tuple[int, ...]
+    undecided: bool = False
+    first: str = ""
+    way_out: str = ""
+
+    def fit(self, picture: Images, where: object) -> Images:
+        """The picture in the shape of the set; raises FormatError when it is not of that shape."""
+        if picture.ndim == 2 and self.shape[2:] == (3,):
+            picture = np.repeat(picture[:, :, None], 3, axis=2)
+        like = f" (as {self.first})" if self.first else ""
+        if picture.ndim == 3 and len(self.shape) == 2:
+            if self.undecided and picture.shape[:2] == self.shape:
+                raise ColourFound(Form(picture.shape, first=self.first))
+            raise FormatError(
+                f"{where}: a colour picture (its channels differ) in a set of grey ones{like}"
+                f"{self.way_out}"
+            )
+        if picture.shape != self.shape:
+            found, expected = ("x".join(map(str, sides)) for sides in (picture.shape, self.shape))
+            whose = "the others have" if self.first else "expected"
+            raise FormatError(f"{where}: {found} pixels, {whose} {expected}{like}")
+        return picture
+
+
+def form_of(first: bytes, where: object) -> Form:
+    """The form of a set by its first picture; raises FormatError when it is none."""
+    picture, kind = _png.examine(first, where)
+    return Form(picture.shape, picture.ndim == 2 and not kind.grey, str(where))
+
+
+def room(count: int, shape: tuple[int, ...], packed: int, where: object) -> Images:
+    """An array for so many pictures; raises FormatError where `packed` bytes cannot hold them."""
+    size, limit = count * math.prod(shape), max(_ROOM, _RATIO * packed)
+    if math.prod(shape) >= _sidecar.PICTURE_LIMIT or size > limit:
+        raise FormatError(
+            f"{where}: {packed:,} bytes that would become {size:,} bytes of pictures; no file "
+            "holds as many"
+        )
+    return empty_images((count, *shape), shared=True)
+
+
+class _Place:
+    """The place of a picture, found when a message needs it."""
+
+    def __init__(self, where: Callable[[int], str], k: int) -> None:
+        self._where, self._k = where, k
+
+    def __str__(self) -> str:
+        return self._where(self._k)
+
+
+def fill(
+    images: Images,
+    pictures: Iterable[tuple[int, bytes]],
+    form: Form,
+    where: Callable[[int], str],
+) -> tuple[int, Remarks]:
+    """Decode pictures into their places in `images`; returns how many, and what they were.
+
+    where: the place of a picture for messages, by its index in `images`. Raises FormatError, and
+    ColourFound where the form is undecided.
+    """
+    plain, places = list[bytes](), list[int]()  # as mnistprep writes them, which is fast
+    count, remarks = 0, Remarks()
+    for k, data in pictures:
+        count += 1
+        lines = _png.plain_lines(data, form.shape)
+        if lines is not None:
+            plain.append(lines)
+            places.append(k)
+            continue
+        place = _Place(where, k)
+        picture, kind = _png.examine(data, place)
+        images[k] = form.fit(picture, place)
+        if kind.lossy:
+            remarks.add(kind.lossy, place)
+        if kind.grey and len(form.shape) == 3:
+            remarks.add("grey", place)
+    if plain:
+        in_order = places == list(range(len(images)))
+        images[slice(None) if in_order else places] = _png.unfiltered(b"".join(plain), form.shape)
+    release(images)
+    return count, remarks
 
 
 class Pictures:
@@ -37,101 +152,50 @@ class Pictures:
     """
 
     def __init__(self, store: Store, shape: tuple[int, ...] | None, channels: int) -> None:
-        self.store, self.shape, self.channels = store, shape, channels
-        self.known, self.first = shape is not None, ""
-        self._remarks: dict[str, tuple[str, int]] = {}
+        self.store, self.channels = store, channels
+        self.form = None if shape is None else Form(shape)
+        self.remarks = Remarks()
 
     def begin(self, first: str) -> None:
         """Take the shape from the first picture; raises FormatError when it is none."""
-        picture, _ = _png.examine(self.store.one(first), self.store.where(first))
-        if self.shape is None:
-            self.shape = picture.shape[:2] if self.channels == 1 else picture.shape
+        where = self.store.where(first)
+        picture, _ = _png.examine(self.store.one(first), where)
+        if self.form is None:
+            shape = picture.shape[:2] if self.channels == 1 else picture.shape
             if self.channels == 3:
-                self.shape = (*picture.shape[:2], 3)
-        elif self.channels and self.channels != (self.shape[2] if len(self.shape) > 2 else 1):
+                shape = (*picture.shape[:2], 3)
+            self.form = Form(shape, first=where, way_out="; -R channels=3 reads all as colour")
+        elif self.channels not in (0, *(self.form.shape[2:] or (1,))):
             raise FormatError(
-                f"{self.store.path}: mnistprep.json says pictures of shape {self.shape}; "
+                f"{self.store.path}: mnistprep.json says pictures of shape {self.form.shape}; "
                 f"leave channels={self.channels} away"
             )
-        self.first = first
-        self.fit(picture, first)
-
-    def fit(self, picture: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
-        """The picture in the shape of the set; raises FormatError when it is not of that shape."""
-        shape = self.shape or picture.shape
-        if picture.ndim == 2 and shape[2:] == (3,):
-            picture = np.repeat(picture[:, :, None], 3, axis=2)
-        if picture.ndim == 3 and len(shape) == 2:
-            way_out = "" if self.known else "; -R channels=3 reads all as colour"
-            raise FormatError(
-                f"{self.store.where(name)}: a colour picture (its channels differ) in a set of "
-                f"grey ones{self._like()}{way_out}"
-            )
-        if picture.shape != shape:
-            found, expected = ("x".join(map(str, sides)) for sides in (picture.shape, shape))
-            raise FormatError(
-                f"{self.store.where(name)}: {found} pixels, the others have {expected}"
-                f"{self._like()}"
-            )
-        return picture
-
-    def _like(self) -> str:
-        return "" if self.known or not self.first else f" (as {self.store.where(self.first)})"
+        self.form.fit(picture, where)
 
     def read(self, files: Sequence[str], progress: Progress, workers: int | None) -> Images:
         """The pictures of a split, (N, *shape)."""
-        assert self.shape is not None  # begin was called, or there are none
-        images = empty_images((len(files), *self.shape), shared=True)
-        for seen in self._fill(files, images, workers):
-            progress.advance(seen.count)
-            for remark, (file, count) in seen.remarks.items():
-                first, before = self._remarks.get(remark, (file, 0))
-                self._remarks[remark] = first, before + count
+        assert self.form is not None  # begin was called, or there are none
+        images = empty_images((len(files), *self.form.shape), shared=True)
+        for count, remarks in self._fill(files, images, self.form, workers):
+            progress.advance(count)
+            self.remarks.merge(remarks)
         return images
 
-    def notes(self) -> Iterator[str]:
-        """Sentences about what the pictures were."""
-        for kind, (first, count) in self._remarks.items():
-            start = f"{self.store.where(first)} and {count - 1:,} more are "
-            if kind == "grey":
-                yield f"{start}stored as grey; read as colour, with three equal channels"
-            else:
-                yield f"{start}{kind}, which is lossy: these are not the original pixels"
-
-    def _fill(self, files: Sequence[str], images: Images, workers: int | None) -> Iterator[_Seen]:
+    def _fill(
+        self, files: Sequence[str], images: Images, form: Form, workers: int | None
+    ) -> Iterator[tuple[int, Remarks]]:
         if self.store.any_order:
-            fill = partial(self._span, files, images)
-            yield from _workers.run(fill, len(files), size=_STEP, workers=workers)
+            task = partial(self._span, files, images, form)
+            yield from _workers.run(task, len(files), size=_STEP, workers=workers)
             return
         stream = self.store.read(files)
         while batch := list(islice(stream, _STEP)):
-            order = [k for k, _ in batch]
-            lines, seen = self._lines(batch, files)
-            images[order] = _png.unfiltered(lines, images.shape[1:])
-            release(images)
-            yield seen
+            yield fill(images, batch, form, lambda k: self.store.where(files[k]))
 
-    def _span(self, files: Sequence[str], images: Images, start: int, stop: int) -> _Seen:
+    def _span(
+        self, files: Sequence[str], images: Images, form: Form, start: int, stop: int
+    ) -> tuple[int, Remarks]:
         span = files[start:stop]
-        lines, seen = self._lines(self.store.read(span), span)
-        images[start:stop] = _png.unfiltered(lines, images.shape[1:])
-        release(images[start:stop])
-        return seen
-
-    def _lines(
-        self, stream: Iterable[tuple[int, bytes]], files: Sequence[str]
-    ) -> tuple[bytes, _Seen]:
-        lines, seen = [], _Seen(0)
-        shape = self.shape or ()
-        for k, data in stream:
-            plain = _png.plain_lines(data, shape)
-            if plain is None:
-                picture, kind = _png.examine(data, self.store.where(files[k]))
-                for remark in (kind.lossy, "grey" if kind.grey and len(shape) == 3 else None):
-                    if remark:
-                        first, count = seen.remarks.get(remark, (files[k], 0))
-                        seen.remarks[remark] = first, count + 1
-                plain = _png.filtered(self.fit(picture, files[k])[np.newaxis]).tobytes()
-            lines.append(plain)
-        seen.count = len(lines)
-        return b"".join(lines), seen
+        return fill(
+            images[start:stop], self.store.read(span), form, lambda k: self.store.where(span[k])
+        )

@@ -20,6 +20,7 @@ MAGIC = (
 )  # fmt: skip
 _SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".pbm", ".ppm", ".tif", ".tiff", ".webp",
+    ".heic", ".heif", ".avif", ".jp2", ".jxl", ".svg",  # no less pictures where they cannot be read
 )  # fmt: skip
 
 
@@ -47,8 +48,7 @@ class Folders:
             start = f"{folder}/" if folder else ""
             pictures, others = [], []
             for name in self.store.folders[folder]:
-                known = name.lower().endswith(_SUFFIXES)
-                if known or (
+                if is_called_picture(name) or (
                     not name.lower().endswith((*_labelfile.ENDINGS, ".json"))
                     and self.store.head(start + name).startswith(MAGIC)
                 ):
@@ -68,6 +68,11 @@ class Folders:
     def holds(self, folder: str) -> bool:
         """Whether there are pictures anywhere in a folder."""
         return any(self.pictures(one) for one in self.below(folder))
+
+
+def is_called_picture(name: str) -> bool:
+    """Whether a name ends as those of pictures do."""
+    return name.lower().endswith(_SUFFIXES)
 
 
 def last(name: str) -> str:

@@ -21,7 +21,7 @@ from mnistprep._progress import Progress
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
 from mnistprep.formats import _isolated
-from mnistprep.formats._roles import Array
+from mnistprep.formats._named import Array
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MATLAB = b"MATLAB 7.3 MAT-file"

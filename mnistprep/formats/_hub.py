@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,19 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from mnistprep import _png, _workers
+from mnistprep import _workers
 from mnistprep._arrays import Images, empty_images, release
 from mnistprep._progress import Progress
 from mnistprep._text import printable
 from mnistprep.dataset import Dataset, Split
 from mnistprep.errors import FormatError, MnistprepError
-from mnistprep.formats import _hub_columns, _hub_pixels, _sidecar
+from mnistprep.formats import _decode, _hub_columns, _hub_pixels, _hub_split, _sidecar
+from mnistprep.formats._decode import Form
 from mnistprep.formats._hub_columns import Columns
 from mnistprep.formats._scale import to_bytes
 
 _ROWS = 1000  # in a step of a worker
 _BLOCK = 64 << 20  # bytes of encoded pictures that are decoded at once
-_LIMIT, _RATIO = 1 << 30, 1000  # bytes of pictures that a file may hold, or times its size
 
 
 @dataclass(frozen=True)
@@ -95,6 +94,7 @@ def read(
     rows = _Rows(where, reader, columns, size, progress, workers)
     images = rows.images(files, {split: len(part) for split, part in labels.items()}, shape)
     splits = {split: Split(images[split], labels[split]) for split in files}
+    splits = _hub_split.divided(where, reader, files, columns, splits, progress)
     for name in {name for found in columns.values() for name in found.empty} - splits.keys():
         if where.is_dir():
             splits[name] = Split(empty_images((0, *shape)), np.empty(0, np.int64))
@@ -115,10 +115,6 @@ def _agreed(where: Path, found: Mapping[Path, tuple[Any, ...] | None], what: str
     return next(iter(said), None)
 
 
-class _ColourFound(Exception):
-    """Raised when a picture has colour, after all those before it had none."""
-
-
 @dataclass(frozen=True)
 class _Rows:
     """The rows of all files, on their way to pictures."""
@@ -135,8 +131,8 @@ class _Rows:
     ) -> dict[str, Images]:
         """The pictures of each split, in one shape: `shape`, where it is given."""
         try:
-            return self._all(files, counts, shape, shape)
-        except _ColourFound as found:
+            return self._all(files, counts, shape, None if shape is None else Form(shape))
+        except _decode.ColourFound as found:
             return self._all(files, counts, shape, found.args[0])
 
     def _all(
@@ -144,29 +140,24 @@ class _Rows:
         files: Mapping[str, list[Path]],
         counts: Mapping[str, int],
         declared: tuple[int, ...] | None,
-        shape: tuple[int, ...] | None,
+        form: Form | None,
     ) -> dict[str, Images]:
-        images = {}
+        images, remarks = {}, _decode.Remarks()
         for split in sorted(files, key=lambda split: not counts[split]):  # empty ones last
-            if not counts[split] and shape is None:
+            group, count = files[split], counts[split]
+            if not count and form is None:
                 raise FormatError(f"{self.where}: no rows here, and nothing says a picture's shape")
-            self.progress.start(f"read {split}", counts[split], "examples")
-            images[split] = self._split(files[split], counts[split], declared, shape)
-            shape = images[split].shape[1:]
+            self.progress.start(f"read {split}", count, "examples")
+            if not count and form is not None:
+                images[split] = empty_images((0, *form.shape))
+            elif self.columns[group[0]].encoded and not self._bare(group, declared):
+                images[split], form = self._encoded(group, count, form, remarks)
+            else:
+                images[split] = self._pixels(group, count, form.shape if form else None)
+                form = Form(images[split].shape[1:])
+        for message in remarks.notes():
+            self.progress.note(message)
         return images
-
-    def _split(
-        self,
-        files: list[Path],
-        count: int,
-        declared: tuple[int, ...] | None,
-        shape: tuple[int, ...] | None,
-    ) -> Images:
-        if not count and shape is not None:
-            return empty_images((0, *shape))
-        if self.columns[files[0]].encoded and not self._bare(files, declared):
-            return self._encoded(files, count, declared, shape)
-        return self._pixels(files, count, shape)
 
     def _bare(self, files: list[Path], declared: tuple[int, ...] | None) -> bool:
         """Whether the bytes of pictures are pixels and nothing else, by the first of them."""
@@ -178,32 +169,23 @@ class _Rows:
         return False
 
     def _encoded(
-        self,
-        files: list[Path],
-        count: int,
-        declared: tuple[int, ...] | None,
-        shape: tuple[int, ...] | None,
-    ) -> Images:
-        images, at, lossy = None, 0, 0
+        self, files: list[Path], count: int, form: Form | None, remarks: _decode.Remarks
+    ) -> tuple[Images, Form]:
+        images, at = None, 0
         for file, row, block in self._blocks(files):
+            form = form or _decode.form_of(block[0], f"{file}, row {row}")
             if images is None:
-                shape = shape or _hub_pixels.decoded(block[0], f"{file}, row {row}")[0].shape
-                images = self._room(count, shape)
+                images = _decode.room(count, form.shape, self.size, self.where)
             if at + len(block) > count:
                 break
-            fill = partial(_fill, images, at, block, f"{file}, row", row, declared is None)
-            for done, changed in _workers.run(fill, len(block), size=_ROWS, workers=self.workers):
+            task = partial(_fill, images[at : at + len(block)], block, form, f"{file}, row", row)
+            for done, found in _workers.run(task, len(block), size=_ROWS, workers=self.workers):
                 self.progress.advance(done)
-                lossy += changed
+                remarks.merge(found)
             at += len(block)
         self._check_count(files, at, count)
-        if lossy:
-            self.progress.note(
-                f"{files[0]}: {lossy:,} of {count:,} pictures are JPEG or lossy WebP: these are "
-                "not the original pixels"
-            )
-        assert images is not None  # count is not 0
-        return images
+        assert images is not None and form is not None  # count is not 0
+        return images, form
 
     def _blocks(self, files: list[Path]) -> Iterator[tuple[Path, int, list[bytes]]]:
         """The encoded pictures of the files, many at a time, with the row of the first."""
@@ -229,7 +211,8 @@ class _Rows:
                 if part.dtype.kind != "f" and part.dtype != np.uint8:  # no scale to be found
                     part = to_bytes(part, f"{file}, rows from {row}")
                 if values is None and len(part):
-                    room = self._room(count, (*part.shape[1:], part.dtype.itemsize))
+                    sizes = (*part.shape[1:], part.dtype.itemsize)
+                    room = _decode.room(count, sizes, self.size, self.where)
                     values = room.reshape(-1).view(part.dtype).reshape(count, *part.shape[1:])
                 if values is not None and len(part):
                     if (part.dtype, part.shape[1:]) != (values.dtype, values.shape[1:]):
@@ -253,57 +236,17 @@ class _Rows:
             )
         return found
 
-    def _room(self, count: int, shape: tuple[int, ...]) -> Images:
-        needed = count * math.prod(shape)
-        limit = max(_LIMIT, _RATIO * self.size)
-        if math.prod(shape) >= _sidecar.PICTURE_LIMIT or needed > limit:
-            raise FormatError(
-                f"{self.where}: {self.size:,} bytes that would become {needed:,} bytes of "
-                f"pictures, more than {limit:,}; refused"
-            )
-        return empty_images((count, *shape), shared=True)
-
     def _check_count(self, files: list[Path], found: int, count: int) -> None:
         if found != count:
             raise FormatError(f"{files[0]}: {count:,} labels, {found:,} pictures; it is damaged")
 
 
 def _fill(
-    images: Images,
-    at: int,
-    block: list[bytes],
-    where: str,
-    row: int,
-    free: bool,
-    start: int,
-    stop: int,
-) -> tuple[int, int]:
-    """Decode a part of `block`; the number of pictures, and of those that are lossy."""
-    shape, found, lossy = images.shape[1:], images[at + start : at + stop], 0
-    written: dict[int, bytes] = {}  # lines of pictures as mnistprep writes them, which are fast
-    for k in range(start, stop):
-        plain = _png.plain_lines(block[k], shape) if shape[2:] in ((), (3,)) else None
-        if plain is not None:
-            written[k - start] = plain
-            continue
-        picture, kind = _hub_pixels.decoded(block[k], f"{where} {row + k}")
-        if free and picture.ndim == 3 and picture.shape[:2] == shape:
-            raise _ColourFound(picture.shape)
-        found[k - start] = _fit(picture, shape, f"{where} {row + k}")
-        lossy += kind.lossy is not None
-    if written:
-        found[list(written)] = _png.unfiltered(b"".join(written.values()), shape)
-    release(found)
-    return stop - start, lossy
-
-
-def _fit(picture: Images, shape: tuple[int, ...], where: str) -> Images:
-    if picture.ndim == 2 and shape[2:] == (3,):
-        picture = np.repeat(picture[:, :, None], 3, axis=2)
-    if picture.shape != shape:
-        found, expected = ("x".join(map(str, sizes)) for sizes in (picture.shape, shape))
-        raise FormatError(f"{where}: {found} pixels, expected {expected} as the others have")
-    return picture
+    images: Images, block: list[bytes], form: Form, where: str, row: int, start: int, stop: int
+) -> tuple[int, _decode.Remarks]:
+    """Decode a part of `block`, whose first picture is that of `row`."""
+    pictures = enumerate(block[start:stop])
+    return _decode.fill(images[start:stop], pictures, form, lambda k: f"{where} {row + start + k}")
 
 
 def places(reader: Reader, files: list[Path], indices: Sequence[int]) -> list[str]:

@@ -23,6 +23,7 @@ OWN = "mnistprep"  # key of the metadata that mnistprep writes
 AUTO = "auto"
 _LABELS = ("label", "labels", "class", "target", "y", "digit", "category", "class_label")
 _IMAGES = ("image", "images", "img", "picture", "pixels", "data", "x", "digit")
+_SPLITS = ("split", "subset", "partition", "usage", "phase", "set", "is_train", "is_test")
 _GRID, _NUMBERED = re.compile(r"(\d{1,6})x(\d{1,6})"), re.compile(r"(.*?)(\d{1,9})")
 _NUMBERS_LIMIT = 10_000  # texts that are numbers up to this are labels, others are names
 
@@ -34,7 +35,7 @@ class Columns:
     images: the column of pictures, or those of every pixel, row by row; encoded: whether the
     pictures are PNG or the like; label: the column of labels. classes, shape: from the metadata;
     empty: splits without examples that the metadata name; grid: height and width from the names
-    of pixel columns; notes: what is not used.
+    of pixel columns; split: a column that may say the split of each row; notes: what is not used.
     """
 
     images: tuple[str, ...]
@@ -44,6 +45,7 @@ class Columns:
     shape: tuple[int, ...] | None = None
     empty: tuple[str, ...] = ()
     grid: tuple[int, int] | None = None
+    split: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -61,6 +63,8 @@ def find(schema: Any, file: Path, image: str = AUTO, label: str = AUTO) -> Colum
         if name not in schema.names:
             raise FormatError(f"{file}: no column {name!r}, only {_listed(schema.names)}")
     unused = [name for name in schema.names if name not in (*images, labels)]
+    split = next((name for name in unused if name.lower() in _SPLITS), None)
+    unused = [name for name in unused if name != split]
     notes = (f"not read: {_listed(unused)}",) if unused else ()
     classes = _classes(features.get(labels), file)
     if own and classes != tuple(own["classes"]):
@@ -68,7 +72,7 @@ def find(schema: Any, file: Path, image: str = AUTO, label: str = AUTO) -> Colum
             f"{file}: its two lists of class names differ; the file is damaged: get it again"
         )
     shape, empty = (tuple(own["shape"]), tuple(own["empty"])) if own else (None, ())
-    return Columns(images, encoded, labels, classes, shape, empty, grid, notes)
+    return Columns(images, encoded, labels, classes, shape, empty, grid, split, notes)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 import warnings
-import zlib
 from typing import Any
 
 import numpy as np
@@ -45,25 +44,6 @@ def _refuse_null(data: Any, column: Any, where: str, row: int) -> None:
             "pictures in the file (embed_table_storage of datasets does)"
         )
     raise FormatError(f"{where} {row + k}: no picture; leave such rows out")
-
-
-def decoded(data: bytes, where: str) -> tuple[Images, _png.Kind]:
-    """One encoded picture, (H, W) or (H, W, 3), and how it was stored.
-
-    Raises FormatError for one that is damaged: Pillow passes over wrong checksums of the pixels
-    of a PNG, here they count.
-    """
-    if data.startswith(_png.SIGNATURE):
-        at = len(_png.SIGNATURE)
-        while at < len(data):
-            size = int.from_bytes(data[at : at + 4], "big")
-            chunk, checksum = data[at + 4 : at + 8 + size], data[at + 8 + size : at + 12 + size]
-            if zlib.crc32(chunk).to_bytes(4, "big") != checksum:
-                raise FormatError(f"{where}: a damaged picture (wrong checksum)")
-            at += 12 + size
-            if chunk.startswith(b"IEND"):
-                break
-    return _png.examine(data, where)
 
 
 def is_bare(data: bytes, shape: tuple[int, ...] | None) -> bool:

@@ -27,19 +27,16 @@ from mnistprep._arrays import release
 from mnistprep._progress import Progress
 from mnistprep.dataset import Dataset, Split
 from mnistprep.errors import UnsupportedError, UsageError
-from mnistprep.formats import _hub_columns
+from mnistprep.formats import _hub_columns, _records
 from mnistprep.formats._splits import named_split
 
-NAMES = {"train": "train", "valid": "validation", "test": "test"}  # of splits, as they are written
 _ROWS = 1000  # in a row group or record batch, and in a step of a worker
 
 
 def check(dataset: Dataset, shard: int) -> None:
     """Raise for what cannot be written: channels that PNG does not have, a shard of no size."""
-    if shard < 0:
-        raise UsageError(f"shard must be 0 (one file a split) or more examples, not {shard}")
-    if len(dataset.shape) == 3 and dataset.shape[2] != 3:
-        raise UnsupportedError(f"PNG holds grey (H, W) or three channels, not {dataset.shape[2]}")
+    _records.shard_sizes(len(dataset), shard)
+    _png.check(dataset.shape)
 
 
 def check_single(dataset: Dataset, shard: int, path: Path, progress: Progress) -> None:
@@ -105,7 +102,7 @@ def write(
 
 def shards(split: Split, shard: int) -> int:
     """The number of files that a split needs."""
-    return max(1, -(-len(split) // shard)) if shard else 1
+    return len(_records.shard_sizes(len(split), shard))
 
 
 def _batches(split: Split, form: Any, shard: int, workers: int | None) -> Iterator[tuple[int, Any]]:

@@ -4,6 +4,7 @@
                    commas, semicolons or tabs; or `path label` as Caffe's lists have it; or
                    labels alone, for the pictures in the order of their names
 .jsonl             an object a line
+.json              names and their labels, or a list of objects
 metadata.parquet   what Hugging Face `imagefolder` reads, like metadata.csv and metadata.jsonl
 """
 
@@ -19,7 +20,7 @@ from mnistprep import _extras
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
 
-ENDINGS = (".csv", ".tsv", ".txt", ".jsonl", ".parquet")
+ENDINGS = (".csv", ".tsv", ".txt", ".jsonl", ".json", ".parquet")
 _NAMED = re.compile(
     r"metadata|labels?|annotations?|targets?|gt|ground[-_ ]?truth|list|files?|"
     r"(?:.*[-_. ])?(?:train|training|val|valid|validation|dev|test|testing|eval)"
@@ -37,13 +38,19 @@ _LABEL = (  # the surest first
     ),
     re.compile(r"(?:class|label|category|target)[-_ ]?(?:name|text)|y|gt|ground[-_ ]?truth", re.I),
 )
+_SPLIT = re.compile(r"(?:data)?[-_ ]?(?:split|subset|partition|usage|phase|set)", re.IGNORECASE)
+_UNREAD = re.compile(
+    r".*(?:label|annotation|instances|metadata|target|gt).*"
+    r"\.(?:npy|npz|mat|xlsx?|ods|json|xml|ya?ml|pkl|pickle|h5|db)|labels?|y\.npy",
+    re.IGNORECASE,
+)
 _TRIED = 20  # rows in which names are looked for
 _LIMIT = 1 << 30  # bytes
 
 Rows = list[list[str]]
 Resolve = Callable[[str], str | None]
-Entry = tuple[str, str | None]
-"""A picture and its label; None where a table leaves it out."""
+Entry = tuple[str, str | None, str | None]
+"""A picture, its label, and what a column of splits says; None where a table leaves it out."""
 
 
 def is_candidate(name: str) -> bool:
@@ -52,6 +59,16 @@ def is_candidate(name: str) -> bool:
     if ending in ("jsonl", "parquet"):
         return stem == "metadata"
     return f".{ending}" in ENDINGS and bool(dot) and _NAMED.fullmatch(stem) is not None
+
+
+def is_metadata(name: str) -> bool:
+    """Whether a file is called as that of Hugging Face's `imagefolder`."""
+    return name.lower().startswith("metadata.") and not name.lower().endswith(".json")
+
+
+def may_hold_labels(name: str) -> bool:
+    """Whether a file of another form is called as one with labels is."""
+    return _UNREAD.fullmatch(name) is not None
 
 
 def entries(
@@ -67,7 +84,7 @@ def entries(
     if not rows:
         return [] if header and _column(header) is not None else None
     if len(rows[0]) == 1:
-        return _labels_alone(rows, header, where, pictures)
+        return _names_alone(rows, resolve) or _labels_alone(rows, header, where, pictures)
     if header is None and _is_header(rows, resolve):
         header, rows = rows[0], rows[1:]
     counts = [_pictures_in(rows, k, resolve) for k in range(len(rows[0]))]
@@ -82,6 +99,7 @@ def entries(
     label = _label_column(header, len(rows[0]), file, where)
     if label is None:
         return None
+    part = _split_column(header)
     listed: list[Entry] = []
     for number, row in enumerate(rows, start=1):
         picture = resolve(row[file])
@@ -90,8 +108,17 @@ def entries(
                 f"{where}: lists {printable(row[file], 80)!r} (row {number:,}), and there is no "
                 "such picture here"
             )
-        listed.append((picture, row[label] or None))
+        listed.append((picture, row[label] or None, row[part] if part is not None else None))
     return listed
+
+
+def _names_alone(rows: Rows, resolve: Resolve) -> list[Entry] | None:
+    """Pictures that are listed without labels, as those of a test are; None for anything else."""
+    if _FILE.fullmatch(rows[0][0]) and resolve(rows[0][0]) is None:
+        rows = rows[1:]
+    names = [resolve(row[0]) if "." in row[0] or "/" in row[0] else None for row in rows]
+    found: list[Entry] = [(name, None, None) for name in names if name is not None]
+    return found if found and len(found) == len(rows) else None
 
 
 def _is_header(rows: Rows, resolve: Resolve) -> bool:
@@ -113,6 +140,11 @@ def _column(header: Sequence[str]) -> int | None:
         if len(found) == 1:
             return found[0]
     return None
+
+
+def _split_column(header: Sequence[str] | None) -> int | None:
+    found = [k for k, title in enumerate(header or ()) if _SPLIT.fullmatch(title)]
+    return found[0] if len(found) == 1 else None
 
 
 def _label_column(header: list[str] | None, width: int, file: int, where: str) -> int | None:
@@ -138,8 +170,12 @@ def _labels_alone(
     if label is None:
         return None
     if len(rows) != len(pictures):
-        raise FormatError(f"{where}: {len(rows):,} labels for {len(pictures):,} pictures")
-    return [(name, row[label] or None) for name, row in zip(pictures, rows, strict=True)]
+        sheet = "; if it is a sheet of many, read it alone with -R tile=28x28"
+        raise FormatError(
+            f"{where}: {len(rows):,} labels for {len(pictures):,} pictures"
+            f"{sheet if len(pictures) == 1 else ''}"
+        )
+    return [(name, row[label] or None, None) for name, row in zip(pictures, rows, strict=True)]
 
 
 def values(data: bytes, name: str, where: str) -> list[str]:
@@ -165,7 +201,10 @@ def _rows(data: bytes, name: str, where: str) -> tuple[Rows, list[str] | None]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise FormatError(f"{where}: byte {error.start:,} is no UTF-8 text") from None
+        wide = " but UTF-16; save it as UTF-8" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
+        raise FormatError(f"{where}: byte {error.start:,} is no UTF-8 text{wide}") from None
+    if ending == "json":
+        return _json(text, where)
     if ending == "jsonl":
         return _json_lines(text, where)
     first = text.lstrip().partition("\n")[0]
@@ -192,6 +231,32 @@ def _headed(rows: Rows) -> tuple[Rows, list[str] | None]:
     if titled and len(rows[0]) > 1 and any(_FILE.fullmatch(cell) for cell in rows[0]):
         return rows[1:], rows[0]
     return rows, None
+
+
+def _json(text: str, where: str) -> tuple[Rows, list[str] | None]:
+    """A table out of names and labels, or of a list of objects; no rows for anything else."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise FormatError(f"{where}: no JSON that can be read") from None
+    if isinstance(found, dict) and {"images", "annotations"} <= found.keys():
+        raise FormatError(
+            f"{where}: COCO's annotations, which may say several things of a picture; save one "
+            "label each as labels.csv, `file_name,label`"
+        )
+    if isinstance(found, dict) and all(isinstance(value, dict) for value in found.values()):
+        found = [{"file_name": name, **value} for name, value in found.items()]
+    elif isinstance(found, dict):
+        found = [{"file_name": name, "label": value} for name, value in found.items()]
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found) or not found:
+        return [], None
+    header = list(found[0])
+    values = [value for one in found for value in one.values()]
+    if any(one.keys() != found[0].keys() for one in found) or any(
+        isinstance(value, (list, dict)) for value in values
+    ):
+        return [], None
+    return [[_text(one[key]) for key in header] for one in found], header
 
 
 def _json_lines(text: str, where: str) -> tuple[Rows, list[str] | None]:

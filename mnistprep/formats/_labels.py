@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
 
+from mnistprep import _foreign
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
 from mnistprep.formats import _flatnames, _labelfile
 from mnistprep.formats._flatnames import natural
-from mnistprep.formats._folders import Folders, last, split_word, stem
+from mnistprep.formats._folders import Folders, is_called_picture, last, split_word, stem
 
 _HEAPS = {"images", "image", "imgs", "img", "pictures", "pics", "digits", "data", "png", "jpg"}
 
@@ -90,13 +91,27 @@ class _Search:
             raise FormatError(
                 f"{self.store.where(lacking[0])} and {len(lacking) - 1:,} more pictures have no "
                 "label: no class folders, no file of labels, and no names that say for certain "
-                "which number is one; -R unlabelled=yes reads them without"
+                f"which number is one; {self._unread()}-R unlabelled=yes reads them without"
             )
+
+    def _unread(self) -> str:
+        """A hint at a file that may hold labels, in a form that is not read."""
+        below = chain(*map(self.folders.others, self.folders.below(self.top)))
+        for name in below:
+            if name not in self.found.files and _labelfile.may_hold_labels(last(name)):
+                return (
+                    f"{printable(name, 60)} is no list of names and labels that is read: save "
+                    "it as labels.csv, `file_name,label`; "
+                )
+        return ""
 
     def _is_heap(self, top: str) -> bool:
         """Whether the pictures below lie in one folder that is not of a class."""
         full = [one for one in self.folders.below(top) if self.folders.pictures(one)]
-        return full == [top] or (full == [self._heap(top)] and last(full[0]).lower() in _HEAPS)
+        if full != [self._heap(top)]:
+            return full == [top]
+        name = last(full[0]).lower()  # as in testSet/testSet
+        return name in _HEAPS or (name == last(top).lower() and split_word(last(top)) is not None)
 
     def _stray(self, name: str) -> FormatError:
         where = self.store.where(name)
@@ -110,9 +125,10 @@ class _Search:
         if beside := self.folders.pictures(top):
             raise self._stray(beside[0])
         for folder in self.folders.inside[top]:
-            if deeper := self.folders.inside[folder]:
-                where = self.store.where(deeper[0])
-                raise FormatError(f"{where}: a folder inside a class folder")
+            for deeper in self.folders.inside[folder]:
+                if self.folders.holds(deeper) or is_called_picture(deeper):
+                    where = self.store.where(deeper)
+                    raise FormatError(f"{where}: a folder inside a class folder")
             pictures = self.folders.pictures(folder)
             if not pictures and not self.folders.others(folder):
                 self.found.empty_folders.append(folder)
@@ -137,7 +153,7 @@ class _Search:
         names = [name for name in names if _labelfile.is_candidate(last(name))]
         if self.own:
             names = [name for name in names if last(name).startswith("metadata.")]
-        sure = [name for name in names if last(name).lower().startswith("metadata.")]
+        sure = [name for name in names if _labelfile.is_metadata(last(name))]
         for name in sure or names:
             self._take(name, sure=bool(sure))
         for split, pictures in self.pictures.items() if self.found.listed else ():
@@ -187,6 +203,8 @@ class _Search:
         homes = {picture: split for split in scope for picture in self.pictures[split]}
         resolve = _resolver(start, homes, flat)
         where = self.store.where(name)
+        if flat and self.store.path.is_dir() and (wrong := _foreign.what(self.store.path / name)):
+            raise FormatError(f"{where}: {wrong}")
         pictures = sorted(homes, key=natural) if flat else None
         try:
             rows = _labelfile.entries(self.store.one(name), last(name), where, resolve, pictures)
@@ -196,9 +214,25 @@ class _Search:
             return  # a text beside class folders, which say the labels
         if rows is None:
             return
+        if not flat and not any(label for _, label, _ in rows):  # of pictures in class folders
+            if said and any(homes[picture] != said for picture, _, _ in rows):
+                raise FormatError(
+                    f"{where}: says which pictures are {said}, without their labels, which is not "
+                    f"read; move them into a folder called {said}, or remove it"
+                )
+            return
         self.found.files.add(name)
-        for picture, label in rows:
+        stated = self._stated(where, rows)
+        for picture, label, part in rows:
             split = said if said and len(scope) == 1 else homes[picture]
+            if stated and part is not None:
+                part = split_word(part) or ""
+                if part != split and (said or len(self.tops) > 1):
+                    raise FormatError(
+                        f"{where}: {printable(picture, 80)!r} is {part}, by its folder or the name "
+                        f"of this file {split}; correct one of them"
+                    )
+                split = part
             if self._is_listed(picture):
                 raise FormatError(f"{where}: {printable(picture, 80)!r} is listed twice")
             self.found.listed.add(split)
@@ -207,6 +241,16 @@ class _Search:
             self.found.listed.update(scope)
             for split in scope:
                 self.found.labels.setdefault(split, {})
+
+    def _stated(self, where: str, rows: list[_labelfile.Entry]) -> bool:
+        """Whether a column says the splits; with a note where one might, in words of its own."""
+        parts = {part for _, _, part in rows if part is not None}
+        strange = sorted(part for part in parts if split_word(part) is None)
+        if strange:
+            self.found.notes.append(
+                f"{where}: a column of splits is not read: {printable(strange[0], 40)!r} is none"
+            )
+        return bool(parts) and not strange
 
 
 def _resolver(start: str, homes: dict[str, str], flat: bool) -> Callable[[str], str | None]:

@@ -24,7 +24,7 @@ from mnistprep._arrays import Images, empty_images, map_bytes, release
 from mnistprep._files import head
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
-from mnistprep.formats._roles import Array
+from mnistprep.formats._named import Array
 
 LIMIT = (1 << 31) - (1 << 16)  # bytes of values in a variable, with room for the rest of it
 HEADER = b"MATLAB 5.0 MAT-file, written by mnistprep".ljust(116) + bytes(8) + b"\0\1IM"

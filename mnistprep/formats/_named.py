@@ -1,4 +1,4 @@
-"""Splits as named arrays; what the array files (npz, pt, safetensors) share."""
+"""Splits as named arrays: what each is by its name and values; for all forms that have such."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mnistprep._arrays import Images
+from mnistprep._arrays import Images, empty_images, release
 from mnistprep._text import printable
 from mnistprep.dataset import SPLITS, Dataset, Split, default_classes
-from mnistprep.errors import FormatError
+from mnistprep.errors import FormatError, UnsupportedError
 from mnistprep.formats import _sidecar
 from mnistprep.formats._scale import to_bytes
 
@@ -27,22 +27,36 @@ _SPLITS = {
     "test": ("evaluation", "testing", "test", "t10k", "eval"),
 }
 # What the pictures of a split are called, and what their labels are called then.
-_ROLES = (
+_PAIRS = (
     ("images", "labels"), ("image", "label"), ("imgs", "labels"), ("img", "label"),
     ("pictures", "labels"), ("pixels", "labels"), ("features", "targets"), ("feature", "target"),
     ("data", "target"), ("inputs", "targets"), ("x", "y"),
 )  # fmt: skip
+# Words that are as good in an array's name; in a file's, `digits` says which set it is of.
+_MORE = {
+    "images": ("input", "samples", "digits"),
+    "labels": ("lbl", "lbls", "class", "output", "outputs"),
+}
 _SPLIT = {word: split for split, words in _SPLITS.items() for word in words}
-_ROLE = {label: "labels" for _, label in _ROLES} | {image: "images" for image, _ in _ROLES}
-_ANY_SPLIT, _ANY_ROLE = "|".join(_SPLIT), "|".join(sorted(_ROLE, key=len, reverse=True))
-_GAP = r"[-_. ]?"
-_MEANS = (
-    rf"(?:(?P<before>{_ANY_SPLIT}){_GAP}(?:set{_GAP})?)?(?P<role>{_ANY_ROLE})"
-    rf"|(?P<first>{_ANY_ROLE}){_GAP}(?P<after>{_ANY_SPLIT})(?:{_GAP}set)?"
-    rf"|(?P<only>{_ANY_SPLIT})(?:{_GAP}set)?"
-)
-_ARRAY = re.compile(_MEANS, re.IGNORECASE)
-_FILE = re.compile(rf"(?:(?P<prefix>.*?)[-_. ])??(?:{_MEANS})", re.IGNORECASE)
+_OF_FILE = {label: "labels" for _, label in _PAIRS} | {image: "images" for image, _ in _PAIRS}
+_ROLE = _OF_FILE | {word: role for role, words in _MORE.items() for word in words}
+_CLASSES = {"classes", "classnames", "labelnames", "listclasses", "targetnames", "categories"}
+_GAP = "[^a-z0-9]*"
+_STEP = 8192  # pictures
+
+
+def _means(words: Iterable[str]) -> str:
+    """The pattern of names with a role and a split around it, either of which may be missing."""
+    split, role, rest = "|".join(_SPLIT), "|".join(words), rf"(?:{_GAP}(?:set|data|split))?"
+    return (
+        rf"(?:(?P<before>{split}){rest}{_GAP})?(?P<role>{role})(?:{_GAP}orig)?"
+        rf"|(?P<first>{role})(?:{_GAP}orig)?{_GAP}(?P<after>{split}){rest}"
+        rf"|(?P<only>{split}){rest}"
+    )
+
+
+_ARRAY = re.compile(rf"{_GAP}(?:(?:mnist|dataset){_GAP})?(?:{_means(_ROLE)}){_GAP}", re.IGNORECASE)
+_FILE = re.compile(rf"(?:(?P<prefix>.*?)[-_. ])??(?:{_means(_OF_FILE)})", re.IGNORECASE)
 
 
 class Meaning(NamedTuple):
@@ -84,17 +98,36 @@ def roles(names: Iterable[str], where: str, split: str = "train") -> dict[tuple[
             )
         found[key] = name
     if not found:
-        listed = printable(", ".join(left[:8]) or "none", 400)
-        raise FormatError(f"{where}: no arrays named train_images or x_train here, but: {listed}")
+        raise FormatError(
+            f"{where}: no arrays named train_images or x_train here, but: {shown(left)}"
+        )
     for (part, role), name in found.items():
         other = "labels" if role == "images" else "images"
         if (part, other) not in found:
             both = sorted((name, _partner(name)), key=lambda n: n != name, reverse=role == "labels")
             raise FormatError(f"{where}: {' and '.join(both)} go together; one is missing")
     if left:
-        listed = printable(", ".join(left[:8]), 400)
-        raise FormatError(f"{where}: holds {listed} too, which no dataset has")
+        raise FormatError(f"{where}: holds {shown(left)} too, which no dataset has")
     return found
+
+
+def pairs(names: Iterable[str], where: str, split: str = "") -> dict[str, dict[str, str]]:
+    """By split, the names of its `images` and `labels`; `split` for those that name none."""
+    found: dict[str, dict[str, str]] = {}
+    for (part, role), name in roles(names, where, split).items():
+        found.setdefault(part, {})[role] = name
+    return found
+
+
+def is_classes(name: str) -> bool:
+    """Whether the name of an array says that it holds the names of classes."""
+    return re.sub(r"[^a-z0-9]", "", name.lower()) in _CLASSES
+
+
+def shown(names: Iterable[str]) -> str:
+    """A few of the names, fit for a message."""
+    some = [printable(name, 40) for name in names]
+    return (", ".join(some[:8]) + (", ..." if len(some) > 8 else "")) or "nothing"
 
 
 def _partner(name: str) -> str:
@@ -102,9 +135,10 @@ def _partner(name: str) -> str:
     means = _ARRAY.fullmatch(name)
     key = "role" if means is not None and means["role"] else "first"
     word = means[key] if means is not None else ""
-    pairs = dict(_ROLES) | {label: image for image, label in reversed(_ROLES)}
+    partners = dict(_PAIRS) | {label: image for image, label in reversed(_PAIRS)}
+    other = "labels" if _ROLE.get(word.lower()) == "images" else "images"
     at = means.start(key) if means is not None else 0
-    return f"{name[:at]}{pairs.get(word.lower(), '')}{name[at + len(word) :]}"
+    return f"{name[:at]}{partners.get(word.lower(), other)}{name[at + len(word) :]}"
 
 
 def dataset(
@@ -118,18 +152,29 @@ def dataset(
 
     split: what arrays belong to whose names say no split.
     """
-    found = roles(arrays, where, split)
-    splits = {
-        part: Split(
-            _images(arrays[found[part, "images"]], f"{where}: {found[part, 'images']}"),
-            _labels(arrays[found[part, "labels"]], f"{where}: {found[part, 'labels']}"),
-        )
-        for part in SPLITS
-        if (part, "images") in found
-    }
-    if classes is None:
-        classes = _sidecar.classes(None, splits, where)
-    return Dataset(name, splits, classes)
+    found = pairs(arrays, where, split)
+    splits, widths = {}, []
+    for part in (part for part in SPLITS if part in found):
+        x, y = found[part]["images"], found[part]["labels"]
+        images = pictures(arrays[x], f"{where}: {x}")
+        labels, width = numbers(arrays[y], len(images), f"{where}: {y}")
+        splits[part] = Split(images, labels)
+        widths.append(width)
+    return Dataset(name, splits, of_classes(classes, splits, widths, where))
+
+
+def of_classes(
+    names: tuple[str, ...] | None, splits: Mapping[str, Split], widths: Iterable[int], where: object
+) -> tuple[str, ...]:
+    """The class names of a file: its own, or numbers as far as one-hot labels or labels say."""
+    if names is not None:
+        return names
+    width = max(widths, default=0)
+    if width > max(
+        (int(split.labels.max()) for split in splits.values() if len(split)), default=-1
+    ):
+        return tuple(map(str, range(width)))
+    return _sidecar.classes(None, splits, where)
 
 
 def named_classes(dataset: Dataset) -> str | None:
@@ -152,55 +197,95 @@ def parse_classes(text: str | None, where: str) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def _images(values: Array, where: str) -> Images:
-    if values.ndim == 4 and values.shape[1] == 1 and values.shape[3] > 4:
-        values = values[:, 0]  # grey with channels first, as PyTorch has them
-    if values.ndim == 2 and values.dtype.kind in "biuf" and (side := math.isqrt(values.shape[1])):
-        if side * side != values.shape[1]:
-            raise FormatError(
-                f"{where}: expected pictures (N, H, W) or (N, H, W, C), or square ones as rows; "
-                f"found {values.dtype} of shape {values.shape}"
-            )
-        values = values.reshape(len(values), side, side)
+def check(dataset: Dataset) -> None:
+    """Raise UnsupportedError for pictures that would be read with their channels first."""
+    if channels_first((1, *dataset.shape)):
+        raise UnsupportedError(
+            f"arrays of pictures of {'x'.join(map(str, dataset.shape))} are read as pictures of "
+            f"{dataset.shape[0]} channels, as PyTorch has them"
+        )
+
+
+def channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether pictures of that shape are (N, C, H, W): 1 or 3 channels, 5 pixels a side or more."""
+    return len(shape) == 4 and shape[1] in (1, 3) and min(shape[2:]) > 4
+
+
+def pictures(values: Array, where: str, shape: tuple[int, ...] | None = None) -> Images:
+    """uint8 (N, H, W) or (N, H, W, C) of pictures stored so, as rows of `shape` or of a square.
+
+    Channels may be first where that is clear. Numbers must be bytes, or bytes divided by 255 or
+    256. Raises FormatError.
+    """
+    found = f"found {values.dtype} of shape {values.shape}"
     if (
-        values.ndim not in (3, 4)
+        values.dtype.kind not in "biuf"
+        or not 2 <= values.ndim <= 4
         or not 0 < math.prod(values.shape[1:]) < _sidecar.PICTURE_LIMIT
-        or values.dtype.kind not in "biuf"
     ):
-        raise FormatError(
-            f"{where}: expected pictures (N, H, W) or (N, H, W, C), "
-            f"found {values.dtype} of shape {values.shape}"
-        )
-    return values.view(np.uint8) if values.dtype == np.uint8 else to_bytes(values, where)
-
-
-def _labels(values: Array, where: str) -> npt.NDArray[np.int64]:
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
-    if values.ndim == 2 and values.shape[1] > 1 and values.dtype.kind in "biuf":
-        marked = values != 0
-        if not (marked.sum(axis=1) == 1).all() or not (values[marked] == 1).all():
+        raise FormatError(f"{where}: expected pictures (N, H, W) or (N, H, W, C), {found}")
+    if values.ndim == 2:
+        side = math.isqrt(values.shape[1])
+        shape = (side, side) if shape is None else shape
+        if math.prod(shape) != values.shape[1]:
             raise FormatError(
-                f"{where}: {values.shape[1]} labels an example, which are not one-hot "
-                "(a multi-label set?); a dataset here has one class an example"
+                f"{where}: expected pictures (N, H, W), (N, H, W, C) or square ones as rows; "
+                f"{found}"
             )
-        column: npt.NDArray[np.int64] = marked.argmax(axis=1).astype(np.int64)
-        return column
-    if values.ndim == 1 and values.dtype.kind in "fU":
+        values = values.reshape(len(values), *shape)
+    elif shape is None and channels_first(values.shape):
+        values = values[:, 0] if values.shape[1] == 1 else np.moveaxis(values, 1, 3)
+    return in_order(values if values.dtype == np.uint8 else to_bytes(values, where))
+
+
+def in_order(values: Array) -> Images:
+    """The bytes of pictures in C order, copied in steps where they were not."""
+    if values.flags.c_contiguous:
+        return values.view(np.uint8)
+    images = empty_images(values.shape)
+    for start in range(0, len(values), _STEP):
+        part = values[start : start + _STEP]
+        images[start : start + _STEP] = part
+        release(images[start : start + _STEP])
+        release(part.view(np.uint8))  # a step of these may touch pages all over
+    return images
+
+
+def numbers(values: Array, count: int, where: str) -> tuple[npt.NDArray[np.int64], int]:
+    """int64 labels (N,), and how many classes they are said to be of (0: nobody says).
+
+    Labels are (N,), (N, 1) or (1, N) of any number type, or texts of numbers, or (N, K) with a 1 in
+    the column of the class. Raises FormatError for anything else, and for another number than
+    `count`.
+    """
+    found = f"{where}: expected {count:,} labels, one integer an example, found {values.dtype} of "
+    found += f"shape {values.shape}"
+    if values.ndim == 1 and values.dtype.kind == "U":
         values = _whole(values)
-    if values.ndim != 1 or values.dtype.kind not in "iu":
-        raise FormatError(
-            f"{where}: expected one integer an example, "
-            f"found {values.dtype} of shape {values.shape}"
-        )
-    return values.astype(np.int64)
+    if values.dtype.kind not in "biuf":
+        raise FormatError(found)
+    if values.ndim == 2 and values.shape[0] == count and values.shape[1] > 1:
+        hot = values == 1
+        if not ((hot | (values == 0)).all() and (hot.sum(axis=1) == 1).all()):
+            raise FormatError(
+                f"{where}: {values.shape[1]} labels an example, which are not one-hot (a "
+                "multi-label set?); each row must be 0 but for a single 1, in the column of the "
+                "class"
+            )
+        return hot.argmax(axis=1).astype(np.int64), values.shape[1]
+    if values.ndim == 2 and 1 in values.shape:
+        values = values.reshape(-1)
+    if values.ndim != 1 or len(values) != count:
+        raise FormatError(found)
+    with np.errstate(invalid="ignore"):
+        whole = values.astype(np.int64)
+    if not np.array_equal(whole, values):
+        at = int((whole != values).argmax())
+        raise FormatError(f"{where}: label {at} is {values[at]}, expected one integer an example")
+    return whole, 0
 
 
-def _whole(values: Array) -> Array:
-    """Whole numbers of floats or texts, where all are such; else the values themselves."""
-    if values.dtype.kind == "U":
-        whole = all(re.fullmatch("[0-9]{1,9}", str(value)) for value in values)
-        return values.astype(np.int64) if whole else values
-    with np.errstate(all="ignore"):
-        numbers = values.astype(np.int64)
-    return numbers if np.array_equal(numbers, values) else values
+def _whole(texts: Array) -> Array:
+    """The numbers that texts are, where all are such; else the texts themselves."""
+    whole = all(re.fullmatch("[0-9]{1,9}", str(text)) for text in texts)
+    return texts.astype(np.int64) if whole else texts

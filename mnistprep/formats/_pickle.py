@@ -20,6 +20,17 @@ from mnistprep._streams import Inflater
 from mnistprep.errors import FormatError
 from mnistprep.formats._scale import to_bytes
 
+_LIBRARIES = (
+    "joblib",
+    "pandas",
+    "sklearn",
+    "torch",
+    "scipy",
+    "PIL",
+    "polars",
+    "tensorflow",
+    "keras",
+)
 _LARGE = 1 << 20  # bytes
 _DRAINED = 1 << 29  # bytes
 
@@ -68,6 +79,15 @@ def _encode(text: object, codec: object = "latin1", *_: object) -> bytes:
     return text.encode("latin1")
 
 
+def _table(pairs: object = (), *_: object) -> dict[object, object]:
+    """What OrderedDict gives: Python 2 hands it all pairs, Python 3 none."""
+    if not isinstance(pairs, (list, tuple)):
+        raise FormatError("an OrderedDict of no pairs")
+    if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in pairs):
+        raise FormatError("an OrderedDict of no pairs")
+    return {key: value for key, value in pairs if isinstance(key, (str, bytes))}
+
+
 def _no_bytes() -> bytes:
     return b""  # as Python 3 says it in protocols 0 to 2
 
@@ -102,6 +122,7 @@ _NAMES: dict[tuple[str, str], object] = {
     ("numpy", "ndarray"): Array,
     ("numpy", "dtype"): _DType,
     ("_codecs", "encode"): _encode,
+    ("collections", "OrderedDict"): _table,
     ("__builtin__", "bytes"): _no_bytes,
     ("numpy.core.numeric", "_frombuffer"): _frombuffer,
     ("numpy._core.numeric", "_frombuffer"): _frombuffer,
@@ -131,6 +152,12 @@ class _Unpickler(pickle._Unpickler):
             return _NAMES[_text(module), _text(name)]
         except KeyError:
             wanted = f"{_text(module)}.{_text(name)}"[:80]
+            library = wanted.partition(".")[0]
+            if library in _LIBRARIES:
+                raise _Refused(
+                    f"it holds {wanted!r}, an object of {library}; nothing was run: load it where "
+                    f"you trust it with {library}, and save the arrays in it with numpy.savez"
+                ) from None
             raise _Refused(
                 f"it wants to run {wanted!r}, which no pickle of arrays needs; "
                 "nothing was run: do not open this file with pickle.load"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,26 +11,23 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mnistprep import _png, _workers
-from mnistprep._arrays import Images, empty_images, release
+from mnistprep._arrays import Images, release
 from mnistprep._progress import Progress
 from mnistprep._streams import inflated_bytes
 from mnistprep._text import printable
 from mnistprep.dataset import Dataset, Labels, Split
 from mnistprep.errors import FormatError, UsageError
-from mnistprep.formats import _splits
+from mnistprep.formats import _decode, _splits
+from mnistprep.formats._decode import Form
 from mnistprep.formats._splits import named_split
 
 Part = tuple[int, int, int]
 """A shard, and the first and the end of the examples in it that are worked on in one go."""
 
 STEP = 1000  # examples in a part
-_ROOM = 256 << 20  # bytes of pictures that any file may mean
-_RATIO = 1032  # pixels a byte; deflate reaches no more, and other codecs rarely as many
 _COUNTED = re.compile(r"(\d{1,9})-of-(\d{1,9})(?!\d)")  # the number of a shard, and of shards
-_JPEG = b"\xff\xd8\xff"
 
 
 def set_name(dataset: Dataset) -> str:
@@ -52,10 +48,10 @@ def parts(counts: Iterable[int]) -> list[Part]:
 
 
 def shard_sizes(count: int, shard: int) -> list[int]:
-    """The examples in each shard of at most `shard`; an empty split is one empty shard."""
-    if shard < 1:
-        raise UsageError(f"shard must be at least 1 example, not {shard}")
-    return [stop - start for start, stop in _workers.spans(count, shard)] or [0]
+    """The examples in each shard of at most `shard` (0: all); an empty split is one empty shard."""
+    if shard < 0:
+        raise UsageError(f"shard must be 0 (one file a split) or more examples, not {shard}")
+    return [stop - start for start, stop in _workers.spans(count, shard or max(1, count))] or [0]
 
 
 def encoded(
@@ -169,10 +165,6 @@ class Records:
         return f"{self.files.paths[shard]}, record {index:,}"
 
 
-class _ColourError(FormatError):
-    """Raised for the first colour picture of a set that could have been grey."""
-
-
 def splits(
     found: Mapping[str, Records],
     shape: tuple[int, ...] | None,
@@ -185,110 +177,77 @@ def splits(
     Otherwise the first picture does. Grey pictures stored in colour are grey if all of them are.
     Raises FormatError for pictures that are damaged or of several shapes.
     """
-    maybe_grey = False
-    first = next(
-        ((r, shard) for r in found.values() for shard, n in enumerate(r.counts) if n), None
-    )
-    if first is not None and not first[0].raw:
+    form = None if shape is None else Form(shape)
+    starts = ((records, shard) for records in found.values() for shard in _filled(records))
+    if form is None and (first := next(starts, None)):
         records, shard = first
-        picture, _ = records.unpack(shard, 0)
-        pixels = _png.decode(picture, records.where(shard, 0))
-        if shape is None:
-            shape = pixels.shape
-            maybe_grey = pixels.ndim == 2 and _mode(picture) not in ("1", "L")
-        if picture.startswith(_JPEG):
-            progress.note(
-                f"{where}: pictures are JPEG, which is lossy: these are not the original pixels"
-            )
-    if shape is None:
+        form = _decode.form_of(records.unpack(shard, 0)[0], records.where(shard, 0))
+    if form is None:
         raise FormatError(f"{where}: no pictures here, and nothing says their shape")
     try:
-        return _read(found, shape, maybe_grey, progress, workers)
-    except _ColourError:
-        return _read(found, (*shape, 3), False, progress, workers)
+        return _read(found, form, progress, workers)
+    except _decode.ColourFound as colour:
+        return _read(found, colour.args[0], progress, workers)
 
 
-def _mode(picture: bytes) -> str:
-    with Image.open(io.BytesIO(picture)) as image:
-        return image.mode
+def _filled(records: Records) -> list[int]:
+    return [shard for shard, count in enumerate(records.counts) if count]
 
 
 def _read(
-    found: Mapping[str, Records],
-    shape: tuple[int, ...],
-    maybe_grey: bool,
-    progress: Progress,
-    workers: int | None,
+    found: Mapping[str, Records], form: Form, progress: Progress, workers: int | None
 ) -> dict[str, Split]:
-    read = {}
+    read, remarks = {}, _decode.Remarks()
     for name, records in found.items():
-        count = sum(records.counts)
-        size, packed = count * math.prod(shape), sum(int(part.sum()) for part in records.sizes)
-        if size > max(_ROOM, _RATIO * packed):
-            raise FormatError(
-                f"{records.files.paths[0]}: {count:,} pictures of {'x'.join(map(str, shape))} in "
-                f"{packed:,} bytes; no file holds as many"
-            )
-        images, labels = empty_images((count, *shape), shared=True), np.empty(count, np.int64)
+        count, packed = sum(records.counts), sum(int(part.sum()) for part in records.sizes)
+        images = _decode.room(count, form.shape, packed, records.files.paths[0])
+        labels = np.empty(count, np.int64)
         progress.start(f"read {name}", count, "examples")
         todo, at = parts(records.counts), 0
-        fill = partial(_fill, records, todo, images, maybe_grey)
-        for done in _workers.run(fill, len(todo), size=1, workers=workers):
+        task = partial(_fill, records, todo, images, form)
+        for done, what in _workers.run(task, len(todo), size=1, workers=workers):
             labels[at : at + len(done)] = done
             at += len(done)
+            remarks.merge(what)
             progress.advance(len(done))
         read[name] = Split(images, labels)
+    for message in remarks.notes():
+        progress.note(message)
     return read
 
 
 def _fill(
-    records: Records, todo: list[Part], images: Images, maybe_grey: bool, number: int, _: int
-) -> list[int]:
+    records: Records, todo: list[Part], images: Images, form: Form, number: int, _: int
+) -> tuple[list[int], _decode.Remarks]:
     """Decode the pictures of a part into their places; returns their labels."""
     shard, first, stop = todo[number]
-    at = sum(records.counts[:shard]) + first
-    shape, pixels, labels = images.shape[1:], [], []
-    for index in range(first, stop):
-        picture, label = records.unpack(shard, index)
-        labels.append(label)
-        if records.raw:
-            pixels.append(_bare(picture, shape, records, shard, index))
-            continue
-        plain = _png.plain_lines(picture, shape)
-        if plain is None:
-            where = records.where(shard, index)
-            decoded = _png.decode(picture, where)
-            if maybe_grey and decoded.ndim == 3:
-                raise _ColourError(where)
-            plain = _png.filtered(_fit(decoded, shape, where)[np.newaxis]).tobytes()
-        pixels.append(plain)
-    joined = b"".join(pixels)
+    at = sum(records.counts[:shard])
+    room, labels, remarks = images[at + first : at + stop], list[int](), _decode.Remarks()
+
+    def pictures() -> Iterator[tuple[int, bytes]]:
+        for k in range(stop - first):
+            picture, label = records.unpack(shard, first + k)
+            labels.append(label)
+            yield k, picture
+
+    def place(k: int) -> str:
+        return records.where(shard, first + k)
+
     if records.raw:
-        images[at : at + len(labels)] = np.frombuffer(joined, np.uint8).reshape(-1, *shape)
+        for k, pixels in pictures():
+            room[k] = _bare(pixels, form.shape, place(k))
+        release(room)
     else:
-        images[at : at + len(labels)] = _png.unfiltered(joined, shape)
-    release(images[at : at + len(labels)])
+        _, remarks = _decode.fill(room, pictures(), form, place)
     if stop == records.counts[shard]:
         release(records.files[shard])
-    return labels
+    return labels, remarks
 
 
-def _fit(picture: Images, shape: tuple[int, ...], where: str) -> Images:
-    """The picture in the shape of its set; raises FormatError when it is not of that shape."""
-    if picture.ndim == 2 and shape[2:] == (3,):
-        picture = np.repeat(picture[:, :, None], 3, axis=2)
-    if picture.ndim == 3 and len(shape) == 2:
-        raise FormatError(f"{where}: a colour picture (its channels differ) in a set of grey ones")
-    if picture.shape != shape:
-        found = "x".join(map(str, picture.shape))
-        raise FormatError(f"{where}: {found} pixels, expected {'x'.join(map(str, shape))}")
-    return picture
-
-
-def _bare(pixels: bytes, shape: tuple[int, ...], records: Records, shard: int, index: int) -> bytes:
+def _bare(pixels: bytes, shape: tuple[int, ...], where: str) -> Images:
     if len(pixels) != math.prod(shape):
         raise FormatError(
-            f"{records.where(shard, index)}: {len(pixels):,} bytes of pixels, expected "
-            f"{math.prod(shape):,} for {'x'.join(map(str, shape))}"
+            f"{where}: {len(pixels):,} bytes of pixels, expected {math.prod(shape):,} for "
+            f"{'x'.join(map(str, shape))}"
         )
-    return pixels
+    return np.frombuffer(pixels, np.uint8).reshape(shape)

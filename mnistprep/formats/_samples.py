@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistprep import _tar
 from mnistprep._arrays import Images
 from mnistprep._text import printable
 from mnistprep.dataset import Labels
 from mnistprep.errors import FormatError
-from mnistprep.formats import _records, _tar
+from mnistprep.formats import _records
+from mnistprep.formats._folders import SPLIT_FOLDERS
 
 _FIELD = re.compile(r"((?:.*/)?[^./]+)\.([^/]+)", re.DOTALL)  # key and field, as webdataset
 _META = re.compile(r"__[^/]*__($|/)")  # what webdataset skips
@@ -25,7 +27,9 @@ PICTURES = {
 }  # fmt: skip
 LABELS = ("cls", "class", "label", "target", "json", "txt", "text", "id", "index", "inx")
 _SURE = ("cls", "class", "label", "target")
-_KEYS = ("label", "cls", "class", "target")  # of the label in a JSON table
+_KEYS = (  # of the label in a JSON table
+    "label", "cls", "class", "target", "class_id", "label_id", "class_label", "digit", "y",
+)  # fmt: skip
 _LABEL_LIMIT = 1 << 20  # bytes of a label field
 
 
@@ -33,7 +37,8 @@ _LABEL_LIMIT = 1 << 20  # bytes of a label field
 class Shard:
     """Where the pictures of a shard are, and their labels.
 
-    more: the other fields of samples; strays: members of no sample.
+    more: the other fields of samples; strays: members of no sample; splits: those that the first
+    folders of keys are called as.
     """
 
     starts: NDArray[np.int64]
@@ -41,6 +46,7 @@ class Shard:
     labels: Labels
     more: set[str]
     strays: set[str]
+    splits: set[str]
 
 
 def cut(name: str) -> tuple[str, str]:
@@ -66,7 +72,7 @@ def samples(
     """The key and the fields of each sample; `strays` collects what belongs to none."""
     key, done = "", set[str]()
     fields: dict[str, tuple[int, int]] = {}
-    for name, start, size in _tar.members(data, file):
+    for name, start, size in _tar.files(data, file):
         found, field = cut(name)
         if not found:
             strays.add(name)
@@ -126,17 +132,19 @@ def index(files: _records.Files, chosen: tuple[str, str], number: int, _: int) -
     """Walk a shard: where its pictures are, and their labels."""
     data, file = files[number], files.paths[number]
     picture, label = chosen
-    places, labels, more, strays = [], [], set[str](), set[str]()
+    places, labels, more, strays, splits = [], [], set[str](), set[str](), set[str]()
     for key, fields in samples(data, file, strays):
         if picture not in fields or label not in fields:
             lacking = label if picture in fields else picture
             raise FormatError(f"{place(file, key)}: no .{printable(lacking, 40)}")
         if len(fields) > 2:
             more.update(field for field in fields if field not in chosen)
+        splits.update(SPLIT_FOLDERS.get(part.lower(), "") for part in key.split("/")[:-1])
         places.append(fields[picture])
         labels.append(_label(data, fields[label], label, (file, key)))
     table = np.array(places, np.int64).reshape(-1, 2)
-    return Shard(table[:, 0], table[:, 1], np.array(labels, np.int64), more, strays)
+    splits.discard("")
+    return Shard(table[:, 0], table[:, 1], np.array(labels, np.int64), more, strays, splits)
 
 
 def is_label(data: Images, span: tuple[int, int], field: str) -> bool:
@@ -171,4 +179,6 @@ def _in_table(text: bytes) -> int | None:
     if not isinstance(table, dict):
         return None
     value = next((table[key] for key in _KEYS if key in table), None)
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        value = int(value)
     return value if type(value) is int and 0 <= value < 1 << 31 else None

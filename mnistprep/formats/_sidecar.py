@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mnistprep.dataset import Dataset, Split, default_classes
 from mnistprep.errors import FormatError
@@ -60,6 +61,19 @@ def find(folder: Path) -> Sidecar | None:
     ):
         raise FormatError(f"{path}: `shape` must be [height, width] or [height, width, channels]")
     return Sidecar(tuple(classes), tuple(shape))
+
+
+def table(path: Path) -> dict[str, Any]:
+    """The JSON table that a file holds; raises FormatError for anything else."""
+    if path.stat().st_size > _LIMIT:
+        raise FormatError(f"{path}: larger than any description of a dataset")
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise FormatError(f"{path}: not a JSON table; the file is damaged: get it again")
+    return content
 
 
 def classes(sidecar: Sidecar | None, splits: Mapping[str, Split], where: object) -> tuple[str, ...]:

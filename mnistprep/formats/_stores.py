@@ -9,7 +9,6 @@ deflated members), POSIX.1-2001 for tar, with GNU's long names.
 from __future__ import annotations
 
 import os
-import tarfile
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
@@ -18,16 +17,13 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from mnistprep import _archives
-from mnistprep._streams import Inflater, is_packed
+from mnistprep import _archives, _tar
+from mnistprep._streams import is_packed
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
 
 HEAD = 16  # bytes of a file that say whether it is a picture
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
-_BLOCK = 512
-_READ_LIMIT = 1 << 20  # bytes of a tar's own records; names and times need less
-_SKIP = 1 << 18
 _SAMPLE_FOLDERS, _SAMPLE_FILES, _SAMPLE_MEMBERS = 60, 3000, 400
 
 
@@ -218,34 +214,25 @@ class Tar(Store):
         self.any_order = not is_packed(path)
         self._members: dict[str, tuple[int, int]] = {}
         self._heads: dict[str, bytes] = {}
-        with Inflater(path) as stream:
-            source = _Forward(path, stream)
-            with _archives.translated(path):
-                archive = tarfile.TarFile(fileobj=source)  # type: ignore[arg-type]
-                for member in islice(archive, _SAMPLE_MEMBERS if sample else None):
-                    self._list(member, source)
-                if not sample:
-                    source.finish()
+        with _tar.opened(path, _archives.limit(path)) as source:
+            members = _tar.members(source, path, whole=not sample)
+            for member in islice(members, _SAMPLE_MEMBERS if sample else None):
+                self._list(member, source)
         for files in self.folders.values():
             files.sort()
 
-    def _list(self, member: tarfile.TarInfo, source: _Forward) -> None:
-        name = _relative(member.name, member.isdir(), self.path)
+    def _list(self, member: _tar.Member, source: _tar.Source) -> None:
+        name = _relative(member.name, member.folder, self.path)
         if name is None:
             self.junk.append(member.name)
-        elif member.isdir():
+        elif member.folder:
             if not is_junk(name):
                 self._add_folder(name)
-        elif not member.isreg() or member.issparse():
-            raise FormatError(
-                f"{self.where(name)}: a link or special file; put a copy in its place"
-            )
         elif name in self._members:
             raise FormatError(f"{self.where(name)}: two members have this name")
         else:
-            self._members[name] = member.offset_data, member.size
-            source.seek(member.offset_data)
-            self._heads[name] = source.read(min(member.size, HEAD))
+            self._members[name] = member.start, member.size
+            self._heads[name] = source.take(min(member.size, HEAD))
             self._add(name)
 
     def read(self, names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
@@ -258,67 +245,14 @@ class Tar(Store):
                     yield k, file.read(size)
             return
         wanted = sorted((*self._members[name], k) for k, name in enumerate(names))
-        with Inflater(self.path) as stream:
-            source = _Forward(self.path, stream)
+        with _tar.opened(self.path, _archives.limit(self.path)) as source:
             for start, size, k in wanted:
-                source.seek(start)
+                source.skip(start - source.at)
                 yield k, source.take(size)
 
     def head(self, name: str) -> bytes:
         """The first bytes of a file."""
         return self._heads[name]
-
-
-class _Forward:
-    """A stream that can be read and skipped, never gone back in: what tarfile needs to list."""
-
-    def __init__(self, path: Path, stream: Inflater) -> None:
-        self._path, self._stream, self._at = path, stream, 0
-        self._most = min(stream.limit, max(_archives.limit(path), stream.size))
-        self._step = min(_SKIP, stream.limit)
-        self._last = b""
-        self._ready, self._used = memoryview(b""), 0
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, position: int) -> None:
-        if position > self._most:
-            raise FormatError(f"{self._path}: holds more than {self._most:,} bytes; refused")
-        while self._at < position and self.take(min(position - self._at, _SKIP)):
-            pass
-
-    def read(self, size: int) -> bytes:
-        if size > _READ_LIMIT:
-            raise FormatError(f"{self._path}: a damaged archive: a record of {size:,} bytes")
-        self._last = self.take(size)
-        return self._last
-
-    def take(self, size: int) -> bytes:
-        """At most `size` bytes; fewer only at the end."""
-        parts = []
-        while size:
-            if self._used == len(self._ready):  # in large steps, as an Inflater works best
-                self._ready, self._used = memoryview(self._stream.read(self._step)), 0
-                if not len(self._ready):
-                    break
-            part = self._ready[self._used : self._used + size]
-            self._used += len(part)
-            size -= len(part)
-            parts.append(part)
-        data = b"".join(parts)
-        self._at += len(data)
-        return data
-
-    def finish(self) -> None:
-        """Compare the end: tarfile takes a damaged record, or no more data, for the end too."""
-        if self._last != bytes(_BLOCK):
-            raise FormatError(
-                f"{self._path}: ends without the mark of its end; the archive is truncated or "
-                "damaged: get it again"
-            )
-        while self.take(_SKIP):
-            self.seek(self._at)  # compares the size with the limit
 
 
 def _relative(name: str, folder: bool, path: Path) -> str | None:

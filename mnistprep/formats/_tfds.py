@@ -21,11 +21,12 @@ from typing import Any
 from mnistprep._text import printable
 from mnistprep.dataset import Dataset
 from mnistprep.errors import FormatError
+from mnistprep.formats import _sidecar
+from mnistprep.formats._splits import PUBLISHED
 
 INFO, FEATURES = "dataset_info.json", "features.json"
 VERSION = "3.0.1"  # of mnist, fashion_mnist, kmnist and others in TFDS
-NAMES = {"train": "train", "valid": "validation", "test": "test"}  # of splits, here and in TFDS
-SPLITS = {name: split for split, name in NAMES.items()} | {"valid": "valid", "val": "valid"}
+SPLITS = {name: split for split, name in PUBLISHED.items()} | {"valid": "valid", "val": "valid"}
 _LIMIT = 64 << 20  # bytes of a text
 _ENTRIES = 200  # of a folder that are looked at for folders
 _CLASSES_LIMIT = 1 << 20  # classes that a number alone can mean
@@ -71,13 +72,13 @@ class Info:
 def read(folder: Path) -> Info:
     """What the texts in a dataset's folder say; raises FormatError when they are damaged."""
     path = folder / INFO
-    told = _json(path)
+    told = _sidecar.table(path)
     try:
         info = Info(dict(_splits(folder, told)))
         if not (folder / FEATURES).is_file():
             return info
         path = folder / FEATURES
-        features = _json(path)["featuresDict"]["features"]
+        features = _sidecar.table(path)["featuresDict"]["features"]
         info.image = [key for key, value in features.items() if "image" in value]
         info.label = [key for key, value in features.items() if "classLabel" in value]
         if len(info.image) == 1:
@@ -89,18 +90,6 @@ def read(folder: Path) -> Info:
     except (KeyError, TypeError, ValueError, AttributeError):
         raise FormatError(f"{path}: not as TensorFlow Datasets writes it; is it damaged?") from None
     return info
-
-
-def _json(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > _LIMIT:
-        raise FormatError(f"{path}: larger than any description of a dataset")
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise FormatError(f"{path}: not a JSON table; the file is damaged")
-    return content
 
 
 def _splits(

@@ -29,6 +29,9 @@ _DATA = re.compile(
     re.IGNORECASE,
 )
 _NOTES = re.compile(r"(readme|licen[cs]e|copying|citation|notice)\b.*|.*\.(md|rst|pdf|html?)", re.I)
+_IN_PLACE = (  # of pictures, by name: pointers and pages
+    b"version https://", b"/annex/", b"../.git", b"<!", b"<html", b"<?xml", b"<svg", b"\0\0\0",
+)  # fmt: skip
 _RESERVED = {
     *SPLIT_FOLDERS, "eval", "evaluation", "con", "prn", "aux", "nul",
     *(f"{port}{k}" for port in ("com", "lpt") for k in range(10)),
@@ -65,6 +68,10 @@ def is_tree(store: Store) -> bool:
     """Whether a store, or a sample of it, holds pictures in one of the ways that are read."""
     folders = Folders(store)
     top = _unwrapped(folders, "")
+    told = any(_labelfile.is_candidate(last(name)) for name in folders.others(top))
+    top = _split_home(folders, top) if told else top
+    if any(split_word(last(name)) and "/" not in name for name in store.strange):
+        return True  # a link in the place of a split, about which `plan` has a word
     here = {last(name) for name in folders.others(top)}
     if here >= {INDEX, _sidecar.NAME}:
         return True  # mnistprep's own, perhaps without pictures
@@ -73,14 +80,15 @@ def is_tree(store: Store) -> bool:
 
     def shown(folder: str) -> bool:
         tried = folders.pictures(folder)[:_TRIED]
-        return any(store.head(name).startswith(MAGIC) for name in tried)
+        heads = [store.head(name) for name in tried]
+        return any(start.startswith((*MAGIC, *_IN_PLACE)) or not start for start in heads)
 
     for folder in folders.inside[top]:
         if shown(folder) or (
             split_word(last(folder)) and any(map(shown, _two_below(folders, folder)))
         ):
             return True
-    flat = len(folders.pictures(top)) > 1 and shown(top)
+    flat = len(folders.pictures(top)) > (0 if told else 1) and shown(top)
     return flat and not any(
         not _NOTES.fullmatch(name) and not name.endswith(_labelfile.ENDINGS) for name in here - _OWN
     )
@@ -175,6 +183,7 @@ def _find_sidecar(store: Store, top: str) -> _sidecar.Sidecar | None:
 
 def _split_tops(folders: Folders, top: str) -> dict[str, str]:
     """The folder of each split; the top itself where there are none."""
+    top = _split_home(folders, top)
     inside = folders.inside[top]
     exact = [folder for folder in inside if last(folder).lower() in SPLIT_FOLDERS]
     full = [folder for folder in inside if folders.holds(folder)]
@@ -200,6 +209,15 @@ def _split_tops(folders: Folders, top: str) -> dict[str, str]:
     if found:
         return {s: _unwrapped(folders, found[s][0]) for s in SPLITS if s in found}
     return {split_word(last(top) or folders.store.path.name) or "train": top}
+
+
+def _split_home(folders: Folders, top: str) -> str:
+    """The folder with those of the splits: the top, or the only one with pictures, as `Images`."""
+    full = [folder for folder in folders.inside[top] if folders.holds(folder)]
+    if len(full) != 1 or split_word(last(full[0])) or folders.pictures(full[0]):
+        return top
+    inside = folders.inside[full[0]]
+    return full[0] if any(last(one).lower() in SPLIT_FOLDERS for one in inside) else top
 
 
 def _number(

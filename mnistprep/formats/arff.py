@@ -34,7 +34,7 @@ from mnistprep.dataset import SPLITS, Dataset, Split
 from mnistprep.errors import FormatError, UnsupportedError, UsageError
 from mnistprep.formats import _arff, _arff_classes, _arff_rows, _decimal, _sidecar
 from mnistprep.formats._arff_rows import Sheet
-from mnistprep.formats._splits import named_split
+from mnistprep.formats._splits import OPENML, divided, named_split
 from mnistprep.formats._textrows import (
     PACKED,
     Lines,
@@ -50,7 +50,6 @@ NEEDS: tuple[str, ...] = ()
 Types = Literal["real", "integer", "numeric"]
 Scale = Literal["auto", "byte", "unit"]
 
-OPENML = {"train": 60_000, "test": 10_000}  # pictures of 28x28 that one file has, in this order
 _ROWS = 250  # rows a step, written
 _SNIFFED = 64 << 10  # bytes; a comment of that length may come first
 
@@ -105,47 +104,20 @@ def read(
     sidecar = _sidecar.find(path) if path.is_dir() else None
     sheets = {name: _open(file, progress) for name, file in files.items()}
     size = _shape(path, sheets, sidecar, given)
-    factor = _factor(path, sheets, scale, progress)
-    splits: dict[str, Split] = {}
+    pixels = (_arff_rows.values(s, row) for s in sheets.values() for _, row in s.table.rows())
+    factor = _decimal.chosen(pixels, scale, path, progress)
     images: dict[str, Images] = {}
     texts: dict[str, list[bytes]] = {}
     for name, sheet in sheets.items():
         parse = _arff_rows.parser(sheet, factor)
         images[name], texts[name] = sheet.table.fill(size, parse, progress, workers)
     labels, classes = _arff_classes.labels(sheets, texts, sidecar.classes if sidecar else None)
-    for name, sheet in sheets.items():
-        rows = len(sheet.table)
-        first = _boundary(files, rows, size, train)
-        if first is None:
-            splits[name] = Split(images[name], labels[name])
-            continue
-        if train < 0:
-            progress.note(
-                f"{path.name}: {rows:,} pictures, taken for {first:,} of train and then "
-                f"{rows - first:,} of test, as they are published; -R train={rows} keeps them one"
-            )
-        for part, start, stop in (("train", 0, first), ("test", first, rows)):
-            if stop > start:
-                splits[part] = Split(images[name][start:stop], labels[name][start:stop])
+    splits = {name: Split(images[name], labels[name]) for name in sheets}
+    unsaid = all(named_split(file.name) is None for file in files.values())
+    splits = divided(splits, train, path.name, progress, unsaid=unsaid)
     if classes is None:
         classes = _sidecar.classes(None, splits, path)
     return Dataset(path.name, splits, classes)
-
-
-def _boundary(files: dict[str, Path], rows: int, shape: tuple[int, ...], train: int) -> int | None:
-    """How many rows are train where one file holds train and test; None where it does not."""
-    if train >= 0:
-        if len(files) > 1 or train > rows:
-            raise UsageError(f"train={train}: expected one file with as many rows, not {rows:,}")
-        return train
-    (file, *more) = files.values()
-    whole = (
-        not more
-        and named_split(file.name) is None
-        and rows == sum(OPENML.values())
-        and shape == (28, 28)
-    )
-    return OPENML["train"] if whole else None
 
 
 def _files(path: Path) -> dict[str, Path]:
@@ -208,21 +180,6 @@ def _shape(
             "columns nor mnistprep.json say the shape; give it with -R shape=HEIGHTxWIDTH"
         )
     return found_shape
-
-
-def _factor(path: Path, sheets: dict[str, Sheet], scale: Scale, progress: Progress) -> int:
-    if scale == "byte":
-        return _decimal.BYTE
-    factor, ones = _decimal.scale_of(
-        _arff_rows.values(sheet, row) for sheet in sheets.values() for _, row in sheet.table.rows()
-    )
-    if factor is None and ones and scale == "auto":
-        progress.note(
-            f"{path.name}: all pixels are 0 or 1, taken for bytes; -R scale=unit takes 1 for 255"
-        )
-    if scale == "unit":
-        return factor if factor in (255, 256) else _decimal.UNIT
-    return factor or _decimal.BYTE
 
 
 def write(

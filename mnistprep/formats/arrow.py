@@ -33,21 +33,27 @@ from mnistprep import _extras
 from mnistprep._arrays import map_bytes, release
 from mnistprep._files import head
 from mnistprep._progress import Progress, quiet
-from mnistprep._text import printable
-from mnistprep.dataset import Dataset, Split
+from mnistprep.dataset import SPLITS, Dataset, Split
 from mnistprep.errors import FormatError
-from mnistprep.formats import _hub, _hub_columns, _hub_files, _hub_write, _sidecar
-from mnistprep.formats._splits import named_split
+from mnistprep.formats import (
+    _hub,
+    _hub_columns,
+    _hub_disk,
+    _hub_files,
+    _hub_split,
+    _hub_write,
+    _sidecar,
+)
+from mnistprep.formats._splits import PUBLISHED
 
 SUFFIXES: tuple[str, ...] = (".arrow",)
 DEFAULT_OUTPUT = "{name}_arrow"
 NEEDS: tuple[str, ...] = ("pyarrow",)
+_OLD = b"FEA1"  # of Feather's first version
 _FILE_MAGIC, _CONTINUATION = b"ARROW1", b"\xff\xff\xff\xff"
 _END = _CONTINUATION + bytes(4)  # of a stream; without it the last batches may be missing
-_DICT, _STATE = "dataset_dict.json", "state.json"
 _ENDINGS = (".arrow", ".feather", ".ipc")
 _CHECKSUM = b"mnistprep.labels.crc32"
-_JSON_LIMIT = 64 << 20  # bytes
 _HEAD = 1 << 16  # bytes of a stream's first message that are looked at
 _PART = 16 << 20  # bytes of a file that are read before its pages are given back
 
@@ -56,9 +62,21 @@ def sniff(path: Path) -> bool:
     """Whether `path` is an Arrow stream or file, or a folder of save_to_disk or of such files."""
     if not path.is_dir():
         return _is_arrow(path)
-    if b'"splits"' in head(path / _DICT, 4096) or b'"_data_files"' in head(path / _STATE, 4096):
+    folder = _hub_files.unwrapped(path, _holds)
+    if b'"splits"' in head(folder / _hub_disk.DICT, 4096) or b'"_data_files"' in head(
+        folder / _hub_disk.STATE, 4096
+    ):
         return True
-    return any(map(_is_arrow, _loose(path)))
+    loose = _loose(folder)
+    return any(_is_arrow(file) or head(file, 4) == _OLD for file in loose) or bool(
+        _hub_disk.saved(folder)
+    )
+
+
+def _holds(folder: Path) -> bool:
+    """Whether a folder is that of save_to_disk, or has files of its own."""
+    at_top = any((folder / name).is_file() for name in (_hub_disk.DICT, _hub_disk.STATE))
+    return at_top or bool(_loose(folder)) or bool(_hub_disk.saved(folder))
 
 
 def _is_arrow(path: Path) -> bool:
@@ -105,6 +123,7 @@ def read(
 
     Raises FormatError with the file and the row that is wrong.
     """
+    path = _home(path)
     files, indices = _files(path, progress)
     dataset = _hub.read(
         path, files, _READER, image=image, label=label, progress=progress, workers=workers
@@ -119,16 +138,22 @@ def read(
     return Dataset(dataset.name, splits, dataset.classes)
 
 
+def _home(path: Path) -> Path:
+    return _hub_files.unwrapped(path, _holds) if path.is_dir() else path
+
+
 def _files(
     path: Path, progress: Progress = quiet
 ) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
     """The files of the rows of each split, and those of the chosen rows, where there are any."""
     if path.is_file():
         return _hub_files.splits(path.parent, [path], _written, whole=False), {}
-    if (path / _DICT).is_file():
-        folders = _split_folders(path)
-    elif (path / _STATE).is_file():
-        folders = {_own_split(path): path}
+    if (path / _hub_disk.DICT).is_file():
+        folders = _hub_disk.split_folders(path)
+    elif (path / _hub_disk.STATE).is_file():
+        folders = {_hub_disk.own_split(path): path}
+    elif saved := _hub_disk.saved(path):
+        folders = {name: saved[name] for name in SPLITS if name in saved}
     else:
         loose = [file for file in _loose(path) if not file.name.startswith("cache-")]
         if not loose:
@@ -141,62 +166,11 @@ def _files(
         return _hub_files.splits(path, loose, _written, whole=True), {}
     files, indices = {}, {}
     for name, folder in folders.items():
-        state = _json(folder / _STATE)
-        files[name] = _listed(folder, state.get("_data_files"))
+        state = _sidecar.table(folder / _hub_disk.STATE)
+        files[name] = _hub_disk.listed(folder, state.get("_data_files"), _is_arrow)
         if chosen := state.get("_indices_data_files"):
-            indices[name] = _listed(folder, chosen)
+            indices[name] = _hub_disk.listed(folder, chosen, _is_arrow)
     return files, indices
-
-
-def _split_folders(path: Path) -> dict[str, Path]:
-    names = _json(path / _DICT).get("splits")
-    if not isinstance(names, list) or not names:
-        raise FormatError(f"{path / _DICT}: expected a list of `splits`; get it again")
-    folders: dict[str, Path] = {}
-    for name in names:
-        split = named_split(name) if isinstance(name, str) else None
-        shown = printable(str(name), 40)
-        if split is None or split in folders or Path(name).name != name:
-            raise FormatError(
-                f"{path}: split {shown!r} is no other train, validation or test; give the path of "
-                "one split's folder"
-            )
-        if not (path / name / _STATE).is_file():
-            raise FormatError(f"{path / name}: {_STATE} is missing; get the split again")
-        folders[split] = path / name
-    return folders
-
-
-def _own_split(folder: Path) -> str:
-    """The split of a Dataset that is alone: what it was loaded as, or its folder's name."""
-    stated = _json(folder / _STATE).get("_split")
-    named = named_split(stated) if isinstance(stated, str) else None
-    return named or named_split(folder.name) or "train"
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > _JSON_LIMIT:
-            raise ValueError
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise FormatError(f"{path}: not a JSON table; the file is damaged: get it again")
-    return content
-
-
-def _listed(folder: Path, entries: Any) -> list[Path]:
-    """The files that state.json lists, which lie in its own folder; none for an empty split."""
-    files = []
-    for entry in entries if isinstance(entries, list) else [None]:
-        name = entry.get("filename") if isinstance(entry, dict) else None
-        if not isinstance(name, str) or not name or Path(name).name != name or "\0" in name:
-            raise FormatError(f"{folder / _STATE}: expected a list of the files of its own folder")
-        if not (folder / name).is_file():
-            raise FormatError(f"{folder / printable(name, 80)} is missing; get the split again")
-        files.append(folder / name)
-    return files
 
 
 def _mapping(files: list[Path], count: int) -> npt.NDArray[np.intp]:
@@ -323,9 +297,9 @@ def write(
     else:
         path.mkdir()
         _sidecar.write(dataset, path)
-        _dump(path / _DICT, {"splits": [_hub_write.NAMES[name] for name in dataset.splits]})
+        _dump(path / _hub_disk.DICT, {"splits": [PUBLISHED[name] for name in dataset.splits]})
     for name, split in dataset.splits.items():
-        form, folder = _hub_write.schema(dataset, name), path / _hub_write.NAMES[name]
+        form, folder = _hub_write.schema(dataset, name), path / PUBLISHED[name]
         count = _hub_write.shards(split, shard)
         files = [folder / f"data-{k:05}-of-{count:05}.arrow" for k in range(count)]
         if not single:
@@ -351,9 +325,9 @@ def _describe(dataset: Dataset, split: Split, name: str, files: list[Path]) -> N
         "_format_kwargs": {},
         "_format_type": None,
         "_output_all_columns": False,
-        "_split": _hub_write.NAMES[name],
+        "_split": PUBLISHED[name],
     }
-    _dump(files[0].parent / _STATE, state)
+    _dump(files[0].parent / _hub_disk.STATE, state)
     texts = dict.fromkeys(("citation", "description", "homepage", "license"), "")
     _dump(
         files[0].parent / "dataset_info.json", {**texts, "features": _hub_write.features(dataset)}
@@ -377,7 +351,9 @@ def _dump(path: Path, content: object) -> None:
 
 def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:
     """The files of examples and their rows there."""
-    files, chosen = _files(path)
+    files, chosen = _files(_home(path))
+    if (rows := _hub_split.rows(_READER, files, split)) is not None and not chosen:
+        return _hub.places(_READER, next(iter(files.values())), rows[indices].tolist())
     if split in chosen:
         count = sum(batch.num_rows for file in files[split] for batch in _all(file))
         indices = _mapping(chosen[split], count)[np.asarray(indices, np.intp)].tolist()

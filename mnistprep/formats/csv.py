@@ -28,9 +28,10 @@ import numpy as np
 
 from mnistprep import _workers
 from mnistprep._arrays import Images, empty_images, release
+from mnistprep._files import head
 from mnistprep._progress import Progress, quiet
 from mnistprep._text import printable
-from mnistprep.dataset import CHUNK, Dataset, Labels, Split
+from mnistprep.dataset import CHUNK, SPLITS, Dataset, Labels, Split
 from mnistprep.errors import FormatError, UnsupportedError, UsageError
 from mnistprep.formats import _csvcells, _csvfiles, _csvtext, _csvwrite, _rows, _sidecar
 from mnistprep.formats._csvcolumns import Columns, columns_of
@@ -45,8 +46,6 @@ Separator = Literal["comma", "semicolon", "tab", "space"]
 
 _BLOCK = 64 << 10  # bytes a step, read: what is made of them stays in the processor's cache
 _SPAN = 16  # blocks a worker takes at once
-_LOOK = 64 << 10  # bytes; the first two lines of most files
-_LEAST = 16  # numbers in a row that is not plain: a picture of 4 x 4
 _BYTES = {"comma": b",", "semicolon": b";", "tab": b"\t", "space": b" "}
 _UNLABELLED = "unlabelled"
 _SINGLE = re.compile(r"\.csv(\.gz)?$", re.IGNORECASE)
@@ -58,42 +57,30 @@ def sniff(path: Path) -> bool:
     A spreadsheet that is called .csv counts: nobody else can say what is wrong with it.
     """
     if not path.is_dir():
-        return _is_rows(path, own=False) or _is_spreadsheet(path)
+        packed = head(path, 4) == b"PK\3\4"  # a zip is opened as one
+        return _csvfiles.is_told(path) or (not packed and _csvfiles.is_rows(path, own=False))
     own = (path / _sidecar.NAME).is_file()
-    if not own and any(entry.is_dir() for entry in path.glob("[!.]*")):
-        return False  # what lies in the folders may be the dataset
-    return any(_is_rows(file, own=own) for file in _csvfiles.tables(path))
-
-
-def _is_spreadsheet(path: Path) -> bool:
-    return path.suffix.lower() == ".csv" and _csvtext.is_spreadsheet(path)
-
-
-def _is_rows(path: Path, *, own: bool) -> bool:
-    if _csvtext.no_table(path):
-        return False
-    lines = _csvtext.first_lines(path, _LOOK)
-    if len(lines) < 2 and not any(b"\0" in line for line in lines):
-        lines = _csvtext.first_lines(path, _csvtext.LINE_LIMIT)
-    if not lines or b"\0" in lines[0]:
-        return False
-    separator = _csvtext.separator_of(lines[:20])
-    fields = _csvtext.split(lines[1] if len(lines) > 1 else lines[0], separator)
-    words = [field for field in fields if not _csvtext.is_number(field)]
-    if len(words) > 2 or any(re.search(rb"[][{}<>:=@]", word) for word in words):
-        return False
-    if not words and all(re.fullmatch(rb"[-+0-9.eE\" ]+", field) for field in fields):
-        return len(fields) > (1 if own else 3 if separator == b"," else 4)
-    return len(fields) - len(words) >= _LEAST
+    files = _csvfiles.tables(path, own=own)
+    return any(_csvfiles.is_rows(file, own=own) or _csvfiles.is_cut(file) for file in files)
 
 
 @dataclass(frozen=True)
 class _Part:
-    """A split as a file has it: labels are numbers, of `names` where there are names, or None."""
+    """A split as a file has it: labels are numbers, of `names` where there are names, or None.
+
+    Where a column says them, the `splits` of the rows.
+    """
 
     images: Images
     labels: Labels | None
     names: tuple[str, ...] | None
+    splits: tuple[str, ...] | None = None
+
+    def of(self, split: str) -> _Part:
+        """The rows that a column says are of a split."""
+        rows = np.flatnonzero(np.array(self.splits) == split)
+        labels = None if self.labels is None else self.labels[rows]
+        return _Part(self.images[rows], labels, self.names)
 
 
 def read(
@@ -113,11 +100,14 @@ def read(
     `unit`, black and white.
     """
     sidecar = _sidecar.find(path) if path.is_dir() else None
-    files = _files(path, progress)
+    files, lists = _files(path, progress)
     opened = {name: _opened(file, sidecar) for name, file in files.items()}
     for name, (table, columns) in opened.items():
-        if table and columns and columns.label is None and not columns.one_hot and not unlabelled:
+        bare = columns is not None and columns.label is None and not columns.one_hot
+        if table and bare and name not in lists and not unlabelled:
             raise FormatError(_no_labels(table, files))
+        if name in lists and not bare:
+            raise FormatError(f"{lists[name]}: labels of {files[name].name}, which has its own")
         for note in columns.notes if columns else ():
             progress.note(f"{name}: {note}")
     parts = {}
@@ -130,18 +120,34 @@ def read(
         kind = _csvfiles.emnist(table.file)
         if kind and table.names is None and columns.plain and not sidecar:
             part = _emnist(table.file, part, kind, orientation, progress)
-        parts[name] = part
-    return _dataset(path, parts, sidecar)
+        if name in lists:
+            part = _listed(lists[name], part)
+        found = {split: part.of(split) for split in dict.fromkeys(part.splits or ())}
+        for split, one in (found or {name: part}).items():
+            if split in parts:
+                raise FormatError(f"{table.file}: has rows of {split}, as another file here does")
+            parts[split] = one
+    return _dataset(path, {name: parts[name] for name in SPLITS if name in parts}, sidecar)
 
 
-def _files(path: Path, progress: Progress = quiet) -> dict[str, Path]:
+def _listed(file: Path, part: _Part) -> _Part:
+    """Pictures with the labels that are in a file of their own."""
+    labels, names = _csvcells.listed(file)
+    if len(labels) != len(part.images):
+        raise FormatError(
+            f"{file}: {len(labels):,} labels of {len(part.images):,} pictures beside it"
+        )
+    return _Part(part.images, labels, names)
+
+
+def _files(path: Path, progress: Progress = quiet) -> tuple[dict[str, Path], dict[str, Path]]:
     own = (path / _sidecar.NAME).is_file()
 
     def holds(file: Path) -> bool:
         # What mnistprep wrote for an empty split has no rows.
-        return _is_rows(file, own=own) or (own and named_split(file.name) is not None)
+        return _csvfiles.is_rows(file, own=own) or (own and named_split(file.name) is not None)
 
-    return _csvfiles.by_split(path, holds, progress.note)
+    return _csvfiles.by_split(path, holds, progress.note, own=own)
 
 
 def _opened(
@@ -193,10 +199,13 @@ def _read_part(
 def _read_cells(
     table: _csvtext.Table, columns: Columns, progress: Progress, workers: int | None, scale: str
 ) -> _Part:
-    images, texts = _csvcells.read(table, columns, progress, workers, scale)
+    images, texts, said = _csvcells.read(table, columns, progress, workers, scale)
+    splits = None
+    if said is not None and columns.split is not None:
+        splits = tuple(_csvcells.splits_of(table, columns.split, said))
     if texts is None:
-        return _Part(images, None, None)
-    return _Part(images, *_csvcells.classes_of(table, columns.label, texts))
+        return _Part(images, None, None, splits)
+    return _Part(images, *_csvcells.classes_of(table, columns.label, texts), splits)
 
 
 def _emnist(file: Path, part: _Part, kind: str, orientation: str, progress: Progress) -> _Part:
@@ -322,7 +331,7 @@ def write(
     name: str = "mnist",
     separator: Separator = "comma",
     label: Literal["first", "last"] = "first",
-    compress: Literal["none", "gz"] = "none",
+    compression: Literal["none", "gzip"] = "none",
 ) -> None:
     """Write the folder `path`, or one file when it ends in .csv or .csv.gz.
 
@@ -336,7 +345,7 @@ def write(
         raise UsageError(f"name={name!r}: letters, digits, - and _, and no name of a split")
     if label == "last" and header == "none":
         raise UsageError("label=last needs a header, or nobody could tell where the label is")
-    packed = compress == "gz" or path.name.lower().endswith(".csv.gz")
+    packed = compression == "gzip" or path.name.lower().endswith(".csv.gz")
     if _SINGLE.search(path.name):
         _csvwrite.check_single(dataset, path, header, packed)
         if _csvfiles.split_of(path) not in dataset.splits:
@@ -358,8 +367,12 @@ def write(
 
 def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:
     """The file and the lines of examples."""
-    file = _files(path)[split]
+    files = _files(path)[0]
+    file = files.get(split) or next(iter(files.values()))
     sidecar = _sidecar.find(path) if path.is_dir() else None
-    table, _ = _opened(file, sidecar)
+    table, columns = _opened(file, sidecar)
     lines = _csvcells.line_of_rows(table) if table else []
+    if table and columns and columns.split is not None:
+        said = _csvcells.splits_of_rows(table, columns.split)
+        lines = [line for line, one in zip(lines, said, strict=True) if one == split]
     return [f"{file}, line {lines[index]}" for index in indices]

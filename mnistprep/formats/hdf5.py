@@ -30,8 +30,8 @@ from mnistprep._progress import Progress, quiet
 from mnistprep._text import printable
 from mnistprep.dataset import Dataset, Split, concatenate, idx_label_type
 from mnistprep.errors import FormatError, UnsupportedError, UsageError
-from mnistprep.formats import _hdf5, _named, _roles, _sidecar
-from mnistprep.formats._splits import by_split, named_split
+from mnistprep.formats import _hdf5, _named, _sidecar
+from mnistprep.formats._splits import PUBLISHED, by_split, named_split
 
 SUFFIXES: tuple[str, ...] = (".h5", ".hdf5", ".hdf")
 DEFAULT_OUTPUT = "{name}.hdf5"
@@ -105,9 +105,7 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
         name: parts[0] if len(parts) == 1 else concatenate(_alike(path, parts))
         for name, parts in found.items()
     }
-    highest = max((int(s.labels.max()) for s in splits.values() if len(s)), default=-1)
-    classes = _roles.of_classes(names, widths, highest)
-    return Dataset(path.name, splits, classes or _sidecar.classes(None, splits, path))
+    return Dataset(path.name, splits, _named.of_classes(names, splits, widths, path))
 
 
 def _alike(path: Path, parts: list[Split]) -> list[Split]:
@@ -138,16 +136,17 @@ def _plan(file: Path, own: str) -> _Plan:
         raise FormatError(
             f"{file}: a file of ann-benchmarks: it has no labels, so it cannot be had as a dataset"
         )
-    ignored = [name for name in tables if not _roles.is_data(name, tables[name].texts)]
-    found = _roles.pairs(tables.keys() - set(ignored), str(file))
-    loose = found.pop(None, {})
-    names = loose.pop(_roles.CLASSES, None)
-    if not found and not loose:
-        raise FormatError(f"{file}: no arrays of pictures and labels in this file")
+    named = sorted(filter(_named.is_classes, tables))
+    if len(named) > 1:
+        raise FormatError(f"{file}: {_named.shown(named)} are both names of classes; keep one")
+    names = next(iter(named), None)
+    ignored = [name for name in tables if tables[name].texts is not None and name != names]
+    found = _named.pairs(tables.keys() - {names, *ignored}, str(file))
+    loose = found.pop("", {})
     if loose and found:
         raise FormatError(
-            f"{file}: {_roles.shown(loose.values())} of no split beside "
-            f"{_roles.shown(found[next(iter(found))].values())}; which is meant is not clear"
+            f"{file}: {_named.shown(loose.values())} of no split beside "
+            f"{_named.shown(found[next(iter(found))].values())}; which is meant is not clear"
         )
     for kinds in (loose, *found.values()):
         for name in kinds.values():
@@ -219,31 +218,29 @@ def _splits(plan: _Plan, progress: Progress) -> Iterator[tuple[str, Split, int]]
                 f"{plan.file}: {printable(source.images)}",
             )
         images = pictures[source.images]
-        labels, width = _roles.numbers(
+        labels, width = _named.numbers(
             arrays[source.labels], len(images), f"{plan.file}: {printable(source.labels)}"
         )
         rows = slice(source.start, source.stop)
         yield split, Split(images[rows], labels[rows]), width
 
 
-def _pictures(values: _roles.Array, dims: tuple[str, ...], name: str, where: str) -> Images:
+def _pictures(values: _named.Array, dims: tuple[str, ...], name: str, where: str) -> Images:
     if values.ndim == 4:
         values = _channels_last(values, dims, name, where)
-    return _roles.pictures(values, where)
+    return _named.pictures(values, where)
 
 
 def _channels_last(
-    values: _roles.Array, dims: tuple[str, ...], name: str, where: str
-) -> _roles.Array:
+    values: _named.Array, dims: tuple[str, ...], name: str, where: str
+) -> _named.Array:
     if sorted(dims) == sorted(_AXES):
         return values.transpose([dims.index(axis) for axis in _AXES])
-    few = [axis for axis in (1, 3) if values.shape[axis] in (1, 3)]
-    if name.rpartition("/")[2] in _FIRST and 1 in few:
+    few = values.shape[1] in (1, 3)
+    if few and (name.rpartition("/")[2] in _FIRST or values.shape[3] > 4):
         return np.moveaxis(values, 1, 3)
     if values.shape[3] <= 4:
         return values
-    if 1 in few:
-        return np.moveaxis(values, 1, 3)
     raise FormatError(
         f"{where}: shape {values.shape} does not show which axis is the channel; "
         "expected (N, H, W, C) or (N, C, H, W) with 1 or 3 channels"
@@ -280,7 +277,7 @@ def write(
         return
     path.mkdir()
     for name, split in dataset.splits.items():
-        stem = "validation" if layout == "hf" and name == "valid" else name
+        stem = PUBLISHED[name] if layout == "hf" else name
         with _new(path / f"{stem}.h5") as file:
             writer = _Writer(file, compression, progress)
             if layout == "hf":

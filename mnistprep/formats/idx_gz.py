@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Literal
 
 from mnistprep._progress import Progress, quiet
-from mnistprep._streams import write_gzip
+from mnistprep._streams import check_level, write_gzip
 from mnistprep.dataset import Dataset
-from mnistprep.errors import UsageError
 from mnistprep.formats import _idx
 
 SUFFIXES: tuple[str, ...] = ()
@@ -45,9 +44,8 @@ def read(
 
 
 def write(dataset: Dataset, path: Path, *, progress: Progress = quiet, level: int = 6) -> None:
-    """Write the folder `path`; `level` is zlib's, 1 (fast) to 9 (small)."""
-    if not 1 <= level <= 9:
-        raise UsageError(f"level must be 1 to 9, not {level}")
+    """Write the folder `path`; `level` is zlib's, 0 (stored) to 9 (small)."""
+    check_level(level)
     path.mkdir()
     for name, chunks, count in _idx.files(_idx.check_note(dataset, progress)):
         progress.start(f"write {name}.gz", count, "examples")

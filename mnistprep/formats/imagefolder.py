@@ -93,14 +93,14 @@ def read(
     first = next((file for files in tree.files.values() for file in files), None)
     if first is not None:  # before room is made for as many
         pictures.begin(first)
-    if not tree.files or pictures.shape is None:
+    if not tree.files or pictures.form is None:
         raise FormatError(f"{path}: no pictures in class folders here")
     splits = {}
     for name, files in tree.files.items():
         labels = np.array([tree.labels[file] for file in files], np.int64)
         progress.start(f"read {name}", len(files), "examples")
         splits[name] = Split(pictures.read(files, progress, workers), labels)
-    for message in pictures.notes():
+    for message in pictures.remarks.notes():
         progress.note(message)
     dataset = Dataset(path.name, splits, tree.classes)
     if tree.own:

@@ -125,7 +125,12 @@ def read(
             f"{path}: indices {lowest:,} to {highest:,} do not fit {math.prod(size):,} pixels "
             f"that start at index {base}"
         )
-    factor = _factor(path, tables, scale, progress)
+    rows = (
+        [pair.partition(b":")[2] for pair in row.partition(b"#")[0].split()[1:]]
+        for table in tables.values()
+        for _, row in table.rows()
+    )
+    factor = _decimal.chosen(rows, scale, path, progress)
     splits = {}
     for name, table in tables.items():
         if not table.ended:
@@ -233,23 +238,6 @@ def _shape(path: Path, pixels: int, progress: Progress) -> tuple[int, int]:
         f"are not 0 is number {pixels:,}"
     )
     return shape
-
-
-def _factor(path: Path, tables: dict[str, Table], scale: Scale, progress: Progress) -> int:
-    if scale == "byte":
-        return _decimal.BYTE
-    factor, ones = _decimal.scale_of(
-        [pair.partition(b":")[2] for pair in row.partition(b"#")[0].split()[1:]]
-        for table in tables.values()
-        for _, row in table.rows()
-    )
-    if factor is None and ones and scale == "auto":
-        progress.note(
-            f"{path.name}: all pixels are 0 or 1, taken for bytes; -R scale=unit takes 1 for 255"
-        )
-    if scale == "unit":
-        return factor if factor in (255, 256) else _decimal.UNIT
-    return factor or _decimal.BYTE
 
 
 def write(

@@ -27,12 +27,13 @@ import numpy.typing as npt
 
 from mnistprep._arrays import Images, empty_images, release
 from mnistprep._progress import Progress, quiet
+from mnistprep._streams import check_level
 from mnistprep._text import printable
 from mnistprep.dataset import Dataset, Split, concatenate, idx_label_type
-from mnistprep.errors import FormatError, UnsupportedError, UsageError
-from mnistprep.formats import _hdf5, _mat5, _named, _roles, _sidecar
+from mnistprep.errors import FormatError, UnsupportedError
+from mnistprep.formats import _hdf5, _mat5, _named, _sidecar
 from mnistprep.formats._mat5 import Value
-from mnistprep.formats._roles import Array
+from mnistprep.formats._named import Array
 from mnistprep.formats._splits import named_split
 
 SUFFIXES: tuple[str, ...] = (".mat",)
@@ -81,11 +82,9 @@ def read(
         widths.append(content.width)
     if not found:
         raise FormatError(f"{path}: no .mat files here")
-    highest = max((int(s.labels.max()) for s in found.values() if len(s)), default=-1)
-    classes = _roles.of_classes(names, widths, highest)
-    if classes is None and all(len(s) and s.labels.min() == 1 for s in found.values()):
+    if not (names or any(widths)) and all(len(s) and s.labels.min() == 1 for s in found.values()):
         progress.note(f"{path.name}: labels start at 1; they stay so, and class 0 is empty")
-    return Dataset(path.name, found, classes or _sidecar.classes(None, found, path))
+    return Dataset(path.name, found, _named.of_classes(names, found, widths, path))
 
 
 @dataclass(frozen=True)
@@ -108,19 +107,17 @@ def _content(path: Path, upright: bool, progress: Progress) -> _Content:
     mapping = numbers.pop("dataset/mapping", None) if emnist else None
     if mapping is not None and mapping.ndim != 2:
         raise FormatError(f"{path}: dataset.mapping of shape {mapping.shape} is no table")
-    found = _roles.pairs(numbers, str(path))
-    if not found:
-        raise FormatError(f"{path}: no variables with pictures and labels here")
+    found = _named.pairs(numbers, str(path))
     splits: dict[str, Split] = {}
     width = 0
     for split, kinds in found.items():
         name = split or named_split(path.name) or "train"
-        if name in splits or _roles.CLASSES in kinds:
-            raise FormatError(f"{path}: {_roles.shown(kinds.values())}: not clear what they are")
+        if name in splits:
+            raise FormatError(f"{path}: {_named.shown(kinds.values())}: not clear what they are")
         images, labels, hot = _pair(path, kinds, numbers, _ORDERING in values)
         width = max(width, hot)
         if emnist and upright:
-            images = _roles.in_order(images.swapaxes(1, 2))
+            images = _named.in_order(images.swapaxes(1, 2))
         if mapping is not None:
             labels = _mapped(labels, mapping, f"{path}: {kinds['labels']}")
         elif kinds["images"] == "X" and images.ndim == 4 and _is_svhn(labels):
@@ -153,7 +150,7 @@ def _v73(path: Path, progress: Progress) -> dict[str, Value]:
             values[name] = (units.astype("<u2").tobytes("F").decode("utf-16-le", "replace"),)
         elif "MATLAB_empty" in table.attributes:
             given = np.asarray(values[name]).reshape(-1)[:4]
-            sizes, _ = _roles.numbers(given, len(given), f"{path}: {printable(name)}")
+            sizes, _ = _named.numbers(given, len(given), f"{path}: {printable(name)}")
             if sizes.all() or (sizes < 0).any() or (sizes >= _sidecar.PICTURE_LIMIT).any():
                 raise FormatError(f"{path}: {printable(name)}: empty, of shape {sizes}; damaged")
             values[name] = np.empty(tuple(sizes), np.uint8)
@@ -167,7 +164,7 @@ def _sorted(
     numbers: dict[str, Array] = {}
     classes: tuple[str, ...] | None = None
     for name, value in values.items():
-        if isinstance(value, tuple) and _roles.is_data(name, value):
+        if isinstance(value, tuple) and _named.is_classes(name):
             classes = value
         elif isinstance(value, tuple) or _ASIDE.fullmatch(name):
             if name != _ORDERING:
@@ -197,7 +194,7 @@ def _own(path: Path, numbers: dict[str, Array], classes: tuple[str, ...] | None)
                 raise FormatError(f"{where}: expected {(*shape, 'N')}, found {values.shape}")
             values = np.moveaxis(values.reshape((*shape, -1), order="F"), -1, 0)
             values = np.empty((0, *shape), np.uint8) if not values.size else values
-        images = _roles.pictures(values, where, shape)
+        images = _named.pictures(values, where, shape)
         other = f"{split}_{_LABELS[kind]}"
         if other not in numbers:
             raise FormatError(f"{path}: {printable(name)} is here, {printable(other)} is not")
@@ -205,12 +202,12 @@ def _own(path: Path, numbers: dict[str, Array], classes: tuple[str, ...] | None)
         if kind == "x" and given.shape == (len(images), 1):
             labels, width = given.reshape(-1).astype(np.int64) - 1, 1  # the only class
         else:
-            labels, width = _roles.numbers(given, len(images), f"{path}: {printable(other)}")
+            labels, width = _named.numbers(given, len(images), f"{path}: {printable(other)}")
         splits[split] = Split(images, labels)
         widths.append(width)
     known = {f"{split}_{kind}" for split in splits for pair in _LABELS.items() for kind in pair}
     if not splits or numbers.keys() - known:
-        left = _roles.shown(sorted(numbers.keys() - known))
+        left = _named.shown(sorted(numbers.keys() - known))
         raise FormatError(f"{path}: expected train_x and train_y, found {left}")
     return _Content(splits, classes, max(widths))
 
@@ -221,7 +218,7 @@ def _per_class(path: Path, numbers: dict[str, Array]) -> _Content:
     for name in sorted(numbers, key=lambda name: (len(name), name)):
         match = _PER_CLASS.fullmatch(name)
         if match:
-            images = _roles.pictures(numbers[name], f"{path}: {name}")
+            images = _named.pictures(numbers[name], f"{path}: {name}")
             labels = np.full(len(images), int(match[2]), np.int64)
             parts.setdefault(match[1], []).append(Split(images, labels))
     shapes = {part.shape for found in parts.values() for part in found}
@@ -253,13 +250,13 @@ def _pair(
         )
     if ends[0] != count or columns:
         images = np.moveaxis(images, -1, 0)
-    found, width = _roles.numbers(labels, count, f"{path}: {printable(kinds['labels'])}")
-    return _roles.pictures(images, where), found, width
+    found, width = _named.numbers(labels, count, f"{path}: {printable(kinds['labels'])}")
+    return _named.pictures(images, where), found, width
 
 
 def _mapped(labels: npt.NDArray[np.int64], mapping: Array, where: str) -> npt.NDArray[np.int64]:
     """The rows of EMNIST's mapping that the labels are in."""
-    known, _ = _roles.numbers(mapping[:, 0], len(mapping), f"{where}, by dataset.mapping")
+    known, _ = _named.numbers(mapping[:, 0], len(mapping), f"{where}, by dataset.mapping")
     order = np.argsort(known, kind="stable")
     at = np.searchsorted(known[order], labels)
     if not len(known) or (at == len(known)).any() or (known[order][at] != labels).any():
@@ -269,7 +266,7 @@ def _mapped(labels: npt.NDArray[np.int64], mapping: Array, where: str) -> npt.ND
 
 def _mapping_names(path: Path, mapping: Array) -> tuple[str, ...]:
     """Characters of EMNIST's mapping: its last column, which has the small letter of a pair."""
-    codes, _ = _roles.numbers(mapping[:, -1], len(mapping), f"{path}: dataset.mapping")
+    codes, _ = _named.numbers(mapping[:, -1], len(mapping), f"{path}: dataset.mapping")
     if mapping.shape[1] < 2 or (codes < 32).any() or (codes > 0xD7FF).any():
         raise FormatError(f"{path}: dataset.mapping of shape {mapping.shape} holds no characters")
     return tuple(map(chr, codes.tolist()))
@@ -301,8 +298,7 @@ def write(
 
     Raises UnsupportedError for a variable of 2 GB or more.
     """
-    if not 0 <= level <= 9:
-        raise UsageError(f"level must be 0 to 9, not {level}")
+    check_level(level)
     row = max(math.prod(dataset.shape), len(dataset.classes) if layout == "rows" else 4)
     for name, split in dataset.splits.items():
         if len(split) * row > _mat5.LIMIT:
@@ -331,7 +327,7 @@ def write(
         sizes = np.array(dataset.shape, "<f8").view(np.uint8)
         _mat5.numbers(file, "shape", (1, len(dataset.shape)), "f8", partial(iter, [sizes]), level)
         if _named.named_classes(dataset):
-            _mat5.texts(file, _roles.CLASSES, dataset.classes, level)
+            _mat5.texts(file, _named.CLASSES, dataset.classes, level)
 
 
 def _rows(split: Split, progress: Progress) -> Iterator[Images]:

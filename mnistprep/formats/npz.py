@@ -27,8 +27,9 @@ import numpy as np
 
 from mnistprep._files import head
 from mnistprep._progress import Progress, quiet
+from mnistprep._streams import check_level
 from mnistprep.dataset import Dataset, Split, idx_label_type
-from mnistprep.errors import FormatError, UsageError
+from mnistprep.errors import FormatError
 from mnistprep.formats import _named, _npy, _npyparts
 from mnistprep.formats._npy import load
 
@@ -102,8 +103,8 @@ def write(
     names: whose names the arrays have; MedMNIST has a place for `valid`. dtype: float32 is byte /
     255, and read back exactly. level: zlib's, 0 (stored) to 9 (small).
     """
-    if not 0 <= level <= 9:
-        raise UsageError(f"level must be 0 to 9, not {level}")
+    check_level(level)
+    _named.check(dataset)
     called = _WRITTEN[names]
     written = dataset if "valid" in called else dataset.joined()
     if written is not dataset:

@@ -17,39 +17,53 @@ as numbers or names. Pictures that are not in the file, and rows without a label
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from mnistprep import _extras
+from mnistprep import _extras, _foreign
 from mnistprep._files import head
 from mnistprep._progress import Progress, quiet
-from mnistprep.dataset import Dataset, Split
+from mnistprep.dataset import Dataset
 from mnistprep.errors import FormatError, UsageError
-from mnistprep.formats import _hub, _hub_columns, _hub_files, _hub_write, _sidecar
-from mnistprep.formats._splits import named_split
+from mnistprep.formats import _hub, _hub_columns, _hub_files, _hub_split, _hub_write, _sidecar
+from mnistprep.formats._splits import OPENML, PUBLISHED, divided, named_split
 
 SUFFIXES: tuple[str, ...] = (".parquet", ".pq")
 DEFAULT_OUTPUT = "{name}_parquet"
 NEEDS: tuple[str, ...] = ("pyarrow",)
 Compression = Literal["snappy", "zstd", "gzip", "none"]
-_MAGIC, _POINTER = b"PAR1", b"version https://git-lfs"
+_MAGIC = b"PAR1"
+_NAMED = re.compile(
+    r"\.(?:parquet|pq)(?:\.(?:gzip|gz|snappy|zstd|zst|brotli|lz4))?$", re.IGNORECASE
+)
 _BATCH = 1000  # rows
-_OPENML = (60_000, 10_000)  # pictures of train and of test that one file has, in this order
 
 
 def sniff(path: Path) -> bool:
     """Whether `path` is a Parquet file, or a folder with some (or with pointers to them)."""
     if not path.is_dir():
         return head(path, 4) == _MAGIC
-    return any(head(file, len(_POINTER)).startswith((_MAGIC, _POINTER)) for file in _near(path))
+    folder = _hub_files.unwrapped(path, _holds)
+    return any(head(file, 4) == _MAGIC or _foreign.what(file) for file in _near(folder)) or (
+        folder != path and _holds(folder)
+    )
+
+
+def _holds(folder: Path) -> bool:
+    """Whether a folder has files of its own, or is one of several datasets' folders."""
+    if any(_near(folder)):
+        return True
+    inner = _hub_files.folders(folder)
+    return len(inner) > 1 and all(any(_near(entry)) for entry in inner)
 
 
 def _near(folder: Path) -> Iterator[Path]:
     """The .parquet files of a folder itself, of its data/ and of its folders of splits."""
     yield from _parquet(folder)
-    for inner in sorted(folder.iterdir()):
-        if inner.is_dir() and (inner.name == "data" or _hub_files.is_split_folder(inner)):
+    for inner in _hub_files.folders(folder):
+        if inner.name == "data" or _hub_files.is_split_folder(inner):
             yield from _parquet(inner)
             if inner.name == "data":
                 yield from (file for split in _split_folders(inner) for file in _parquet(split))
@@ -64,7 +78,7 @@ def _parquet(folder: Path) -> list[Path]:
     return sorted(
         file
         for file in folder.iterdir()
-        if file.suffix.lower() in SUFFIXES
+        if _NAMED.search(file.name)
         and not file.name.startswith((".", "_"))  # Spark's _metadata among them
         and file.name != "metadata.parquet"  # names of picture files, for imagefolder
         and file.is_file()
@@ -86,34 +100,25 @@ def read(
     a file of 70,000 pictures of 28x28 that does not say its split is cut as OpenML's, after 60,000.
     Raises FormatError with the file and the row that is wrong.
     """
+    path = _home(path)
     files = _files(path)
     dataset = _hub.read(
         path, files, _READER, image=image, label=label, progress=progress, workers=workers
     )
-    first = train if train >= 0 else _boundary(dataset, files)
-    if first is None:
-        return dataset
-    if len(files) > 1 or first > len(dataset):
-        raise UsageError(f"train={train}: expected one split of as many rows, not {len(dataset):,}")
-    [split] = dataset.splits.values()
-    if train < 0:
-        progress.note(
-            f"{path}: {len(split):,} pictures, taken for {first:,} of train and then "
-            f"{len(split) - first:,} of test, as they are published; -R train={len(split)} keeps "
-            "them one"
-        )
-    parts = {"train": slice(first), "test": slice(first, None)}
-    splits = {name: Split(split.images[at], split.labels[at]) for name, at in parts.items()}
-    return Dataset(dataset.name, {n: s for n, s in splits.items() if len(s)}, dataset.classes)
+    splits = divided(dataset.splits, train, path, progress, unsaid=_is_unsaid(files))
+    return Dataset(dataset.name, splits, dataset.classes)
 
 
-def _boundary(dataset: Dataset, files: dict[str, list[Path]]) -> int | None:
-    """How many rows are train where one file holds train and test; None where it does not."""
-    if list(files) != ["train"] or len(files["train"]) > 1 or dataset.shape != (28, 28):
-        return None
+def _home(path: Path) -> Path:
+    return _hub_files.unwrapped(path, _holds) if path.is_dir() else path
+
+
+def _is_unsaid(files: dict[str, list[Path]]) -> bool:
+    """Whether it is one file whose split neither its name nor what mnistprep wrote says."""
+    if list(files) != ["train"] or len(files["train"]) > 1:
+        return False
     [file] = files["train"]
-    unsaid = named_split(file.name) is None and _written(file) is None
-    return _OPENML[0] if unsaid and len(dataset) == sum(_OPENML) else None
+    return named_split(file.name) is None and _written(file) is None
 
 
 def _files(path: Path) -> dict[str, list[Path]]:
@@ -207,7 +212,7 @@ def write(
             )
 
         count = _hub_write.shards(split, shard)
-        stem = path / "data" / _hub_write.NAMES[name]
+        stem = path / "data" / PUBLISHED[name]
         files = [Path(f"{stem}-{k:05}-of-{count:05}.parquet") for k in range(count)]
         progress.start(f"write {name}", len(split), "examples")
         _hub_write.write(
@@ -218,7 +223,10 @@ def write(
 
 def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:
     """The files of examples and their rows there."""
+    path = _home(path)
     files = _files(path)
+    if (chosen := _hub_split.rows(_READER, files, split)) is not None:
+        return _hub.places(_READER, next(iter(files.values())), chosen[indices].tolist())
     if list(files) == ["train"] and split == "test":  # one file that was cut
-        return _hub.places(_READER, files["train"], [_OPENML[0] + index for index in indices])
+        return _hub.places(_READER, files["train"], [OPENML["train"] + index for index in indices])
     return _hub.places(_READER, files.get(split, []), indices)

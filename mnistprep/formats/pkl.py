@@ -24,11 +24,11 @@ import numpy.typing as npt
 
 from mnistprep._arrays import Images
 from mnistprep._progress import Progress, quiet
-from mnistprep._streams import Inflater, inflated_head, write_gzip
+from mnistprep._streams import Inflater, check_level, inflated_head, write_gzip
 from mnistprep._text import printable
 from mnistprep.dataset import Dataset, Split, default_classes, idx_label_type
-from mnistprep.errors import FormatError, UnsupportedError, UsageError
-from mnistprep.formats import _named, _pickle, _sidecar
+from mnistprep.errors import FormatError, UnsupportedError
+from mnistprep.formats import _named, _nested, _pickle
 
 _BARE = (".pkl", ".pickle")  # endings that promise a pickle without gzip
 SUFFIXES: tuple[str, ...] = (".pkl.gz", *_BARE)
@@ -52,11 +52,15 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
         return _from_table(path, content, progress)
     parts = list(content) if isinstance(content, (tuple, list)) else []
     if len(parts) in (2, 4, 6) and all(isinstance(part, _pickle.Array) for part in parts):
-        parts = list(zip(parts[::2], parts[1::2], strict=True))  # x, y, x, y, ...
+        arrays = parts
+        named = list((_nested.flat(arrays, "train", _axes) or {}).values())
+        parts = list(zip(named[::2], named[1::2], strict=True))
+        if not parts:
+            raise FormatError(f"{path}: {len(arrays)} arrays that are not x, y for each split")
     elif not 2 <= len(parts) <= 3:
         raise FormatError(f"{path}: not ((x, y), (x, y), (x, y)) for train, valid and test")
     names = {1: ("train",), 2: ("train", "test")}.get(len(parts), _NAMES)
-    splits = {}
+    splits, widths = {}, []
     for name, pair in zip(names, parts, strict=True):
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise FormatError(f"{path}: {name} is not a pair (x, y)")
@@ -64,28 +68,48 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
         if x is None or y is None:
             raise FormatError(f"{path}: {name} is not a pair of arrays")
         if len(x):  # an absent split is written as one without examples
-            splits[name] = Split(_pictures(x, f"{path}: {name}"), _labels(y, f"{path}: {name}"))
+            labels, width = _labels(y, f"{path}: {name}")
+            widths.append(width)
+            splits[name] = Split(_pictures(x, f"{path}: {name}"), labels)
             progress.advance(len(x))
     if not splits:
         raise FormatError(f"{path}: it holds no pictures")
-    return Dataset(path.name, splits, _sidecar.classes(None, splits, path))
+    return Dataset(path.name, splits, _named.of_classes(None, splits, widths, path))
 
 
 def _from_table(path: Path, content: dict[object, object], progress: Progress) -> Dataset:
     """The dataset of a pickled dict of arrays: train_img, train_label, training_images, ..."""
     arrays: dict[str, npt.NDArray[np.generic]] = {}
-    for key, value in content.items():
-        name = key.decode("latin1") if isinstance(key, bytes) else str(key)
+    for name, value in (_nested.flat(content, "train", _axes) or {}).items():
         if isinstance(value, list) and all(type(number) is int for number in value):
             values: npt.NDArray[np.generic] | None = np.array(value, np.int64)
         else:
             values = value.values if isinstance(value, _pickle.Array) else None
         if values is None:
             raise FormatError(f"{path}: {printable(name, 80)!r} in it is not an array of numbers")
-        arrays[name] = values
+        means = _named.meaning(name)
+        arrays[name] = _one_hot(values) if means and means.role == "labels" else values
     dataset = _named.dataset(str(path), path.name, arrays, None)
     progress.advance(len(dataset))
     return dataset
+
+
+def _axes(value: object) -> int | None:
+    """The axes of an array, or of a list of numbers; None for anything else."""
+    if isinstance(value, list) and value and all(type(number) is int for number in value):
+        return 1
+    if isinstance(value, _pickle.Array) and value.values is not None:
+        return int(value.values.ndim)
+    return None
+
+
+def _one_hot(values: _named.Array) -> _named.Array:
+    """One-hot labels as 0 and 1: the reader takes floats for pictures, and 1.0 for white."""
+    white = values == 255
+    if values.ndim == 2 and (white | (values == 0)).all() and (white.sum(axis=1) == 1).all():
+        hot: _named.Array = white.astype(np.uint8)
+        return hot
+    return values
 
 
 def _pictures(values: npt.NDArray[np.generic], where: str) -> Images:
@@ -100,20 +124,22 @@ def _pictures(values: npt.NDArray[np.generic], where: str) -> Images:
     return values.reshape(shape).astype(np.uint8, copy=False)
 
 
-def _labels(values: npt.NDArray[np.generic], where: str) -> npt.NDArray[np.int64]:
+def _labels(values: _named.Array, where: str) -> tuple[npt.NDArray[np.int64], int]:
+    """Labels, and how many classes they are said to be of, as `_named.numbers` gives them."""
+    if values.ndim == 2:
+        return _named.numbers(_one_hot(values), len(values), f"{where}: y")
     if values.ndim != 1 or values.dtype.kind not in "iu":
         raise FormatError(f"{where}: y must be one integer an example, not {values.dtype}")
-    return values.astype(np.int64)
+    return values.astype(np.int64), 0
 
 
 def write(dataset: Dataset, path: Path, *, progress: Progress = quiet, level: int = 4) -> None:
-    """Write the pickle; `level` is zlib's, 1 (fast) to 9 (small); .pkl and .pickle get no gzip.
+    """Write the pickle; `level` is zlib's, 0 (stored) to 9 (small); .pkl and .pickle get no gzip.
 
     Raises UnsupportedError for what the pickle cannot hold: an empty split beside others, labels
     whose number of classes would be lost, 2 GiB or more in an array.
     """
-    if not 1 <= level <= 9:
-        raise UsageError(f"level must be 1 to 9, not {level}")
+    check_level(level)
     splits = _three(dataset, progress)
     names = default_classes(split.labels for split in splits if split is not None)
     if idx_label_type(len(names)) != idx_label_type(len(dataset.classes)):

@@ -25,12 +25,13 @@ from mnistprep._files import head
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Dataset
 from mnistprep.errors import FormatError
-from mnistprep.formats import _named
+from mnistprep.formats import _named, _nested
 from mnistprep.formats._scale import to_unit
+from mnistprep.formats._splits import named_split
 
 SUFFIXES: tuple[str, ...] = (".pt", ".pth")
 DEFAULT_OUTPUT = "{name}.pt"
-NEEDS: tuple[str, ...] = ()
+NEEDS: tuple[str, ...] = ("torch",)
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # before PyTorch 1.6: a pickled magic number
 
 
@@ -55,12 +56,16 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
         raise FormatError(f"{path}: not a file of torch.save")
     progress.start("read tensors", None, "examples")
     content = _torchfile.load(path)
-    if isinstance(content, (tuple, list)) and len(content) == 2:
-        split = "test" if "test" in path.name else "train"
-        content = {f"{split}_images": content[0], f"{split}_labels": content[1]}
-    if not isinstance(content, dict):
-        raise FormatError(f"{path}: holds a {type(content).__name__}, not a table of tensors")
-    if "state_dict" in content:
+    split = named_split(path.name) or "train"
+    held = type(content).__name__
+    model = isinstance(content, dict) and "state_dict" in content
+    content = _nested.flat(content, split, lambda value: _axes(value, torch))
+    if content is None:
+        raise FormatError(
+            f"{path}: holds a {held}, not a table of tensors; expected train_images, "
+            "train_labels, ..., or (images, labels)"
+        )
+    if model:
         raise FormatError(f"{path}: a trained model, not a dataset; `mnistprep evaluate` takes it")
     names = content.pop(_named.CLASSES, None)
     classes = _named.parse_classes(names if names is None else str(names), str(path))
@@ -72,7 +77,19 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
     return dataset
 
 
+def _axes(value: object, torch: ModuleType) -> int | None:
+    if isinstance(value, torch.Tensor):
+        return int(value.ndim)
+    return 1 if _are_numbers(value) else None
+
+
+def _are_numbers(value: object) -> bool:
+    return isinstance(value, list) and all(type(number) is int for number in value)
+
+
 def _array(value: object, where: str, torch: ModuleType) -> _named.Array:
+    if _are_numbers(value):
+        return np.array(value, np.int64)
     if (
         not isinstance(value, torch.Tensor)
         or value.layout != torch.strided
@@ -97,6 +114,7 @@ def write(
     dtype: Literal["uint8", "float32"] = "uint8",
 ) -> None:
     """Write the file with torch.save; pixels as bytes, or (dtype=float32) as byte / 255."""
+    _named.check(dataset)
     torch = _torchfile.require("the format pt")
     content: dict[str, Any] = {}
     with warnings.catch_warnings():

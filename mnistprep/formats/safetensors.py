@@ -113,6 +113,7 @@ def write(
     dtype: Literal["uint8", "float32"] = "uint8",
 ) -> None:
     """Write the file; pixels as bytes, or (dtype=float32) as byte / 255."""
+    _named.check(dataset)
     pixel, width = ("U8", 1) if dtype == "uint8" else ("F32", 4)
     header: dict[str, Any] = {}
     if names := _named.named_classes(dataset):

@@ -17,7 +17,6 @@ height, width and depth beside them; labels in `label`, `image/class/label` and 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -26,23 +25,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistprep import _png, _workers
+from mnistprep import _foreign, _png, _workers
 from mnistprep._arrays import release
 from mnistprep._progress import Progress, quiet
 from mnistprep._streams import inflated_head
 from mnistprep._text import printable
 from mnistprep.dataset import SPLITS, Dataset, Labels
-from mnistprep.errors import FormatError, UnsupportedError
-from mnistprep.formats import _example, _records, _sidecar, _tfds
+from mnistprep.errors import FormatError
+from mnistprep.formats import _example, _recordfiles, _records, _sidecar, _tfds
 from mnistprep.formats._example import Feature
-from mnistprep.formats._splits import named_split
+from mnistprep.formats._splits import PUBLISHED, named_split
 
 SUFFIXES: tuple[str, ...] = ()
 DEFAULT_OUTPUT = "{name}_tfrecord"
 NEEDS: tuple[str, ...] = (_example.NEEDS,)
 
-_NAMED = re.compile(r"tf_?rec|\.records?\b", re.IGNORECASE)
-_TEXT_LIMIT = 64 << 20  # bytes
 _IMAGES = (
     "image", "image/encoded", "image_raw", "image/raw", "image_bytes", "images", "img", "picture",
     "pixels", "x", "jpeg", "png",
@@ -64,21 +61,15 @@ def sniff(path: Path) -> bool:
     """Whether `path` is a file of records, or a folder with some, bare or as TFDS has them."""
     if not path.is_dir():
         return _example.is_record(inflated_head(path, 12))
-    for folder in _tfds.folders(path) or [path]:
-        files = _files(folder)
+    for folder in _tfds.folders(path) or _recordfiles.homes(path):
+        files = _recordfiles.files(folder)
         if any(_example.is_record(inflated_head(file, 12)) for file in files[:_LOOKED_AT]):
+            return True
+        if any(_recordfiles.is_in_place(file) for file in files[:_LOOKED_AT]):
             return True
         if files and (path / _sidecar.NAME).is_file():
             return not any(file.stat().st_size for file in files)  # ours, without examples
     return False
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(
-        file
-        for file in folder.iterdir()
-        if _NAMED.search(file.name) and not file.name.startswith(".") and file.is_file()
-    )
 
 
 def read(
@@ -117,13 +108,11 @@ def _find(path: Path, progress: Progress) -> _tfds.Info:
         listed = ", ".join(str(folder.relative_to(path)) for folder in folders[:6])
         raise FormatError(f"{path}: holds several datasets: {listed}; give the path of one")
     if not folders:
-        found = _records.by_split(_files(path), path)
-        if not found:
-            raise FormatError(f"{path}: no files of records here")
-        info = _tfds.Info({name: [(file, None) for file in files] for name, files in found.items()})
-        info.classes = _slim_names(path / "labels.txt")
-        return info
+        return _recordfiles.loose(path)
     info = _tfds.read(folders[0])
+    for file, count in (shard for shards in info.splits.values() for shard in shards):
+        if count and (wrong := _foreign.what(file)):
+            raise FormatError(f"{file}: {wrong}")
     splits: dict[str, list[tuple[Path, int | None]]] = {}
     for name, shards in info.splits.items():
         split = _tfds.SPLITS.get(name, "train" if len(info.splits) == 1 else "")
@@ -139,17 +128,6 @@ def _find(path: Path, progress: Progress) -> _tfds.Info:
         raise FormatError(f"{folders[0]}: no split called train, validation or test")
     info.splits = {name: splits[name] for name in SPLITS if name in splits}
     return info
-
-
-def _slim_names(path: Path) -> tuple[str, ...] | None:
-    """The class names in TF-slim's labels.txt: a line `<label>:<name>` for each; None without."""
-    if not path.is_file() or path.stat().st_size > _TEXT_LIMIT:
-        return None
-    lines = path.read_text("utf-8", "replace").splitlines()
-    pairs = [line.partition(":") for line in lines]
-    numbered = [number for number, _, _ in pairs] == [str(k) for k in range(len(pairs))]
-    names = tuple(name for _, _, name in pairs)
-    return names if numbered and len(set(names)) == len(names) else None
 
 
 def _frames(files: _records.Files, number: int, _: int) -> Frames:
@@ -294,7 +272,7 @@ def _bare(
 ) -> tuple[int, ...] | None:
     """The shape of pictures that are pixels and nothing else; None for encoded ones."""
     try:
-        _png.decode(picture, where)
+        _png.examine(picture, where)
         return None
     except FormatError:
         sizes = _sizes(features) or shape
@@ -314,12 +292,11 @@ def write(
     workers: int | None = None,
     shard: int = 60_000,
 ) -> None:
-    """Write the folders, with shards of at most `shard` examples.
+    """Write the folders, with shards of at most `shard` examples (0: all).
 
     Raises UnsupportedError for channels that PNG does not have.
     """
-    if len(dataset.shape) == 3 and dataset.shape[2] != 3:
-        raise UnsupportedError(f"PNG holds grey (H, W) or three channels, not {dataset.shape[2]}")
+    _png.check(dataset.shape)
     pack, name = partial(_pack, _example.crc_of()), _records.set_name(dataset)
     counts = {
         part: _records.shard_sizes(len(split), shard) for part, split in dataset.splits.items()
@@ -329,7 +306,7 @@ def write(
     _sidecar.write(dataset, path)
     shards: dict[str, list[tuple[int, int]]] = {}
     for part, split in dataset.splits.items():
-        called = _tfds.NAMES[part]
+        called = PUBLISHED[part]
         progress.start(f"write {part}", len(split), "examples")
         shards[called] = []
         pieces = _records.encoded(split, counts[part], pack, workers)

@@ -27,14 +27,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mnistprep import _workers
+from mnistprep import _foreign, _png, _tar, _workers
 from mnistprep._arrays import map_bytes
 from mnistprep._progress import Progress, quiet
 from mnistprep._streams import inflated_head, is_packed, write_gzip
 from mnistprep._text import printable
 from mnistprep.dataset import SPLITS, Dataset, Labels
 from mnistprep.errors import FormatError, UnsupportedError
-from mnistprep.formats import _records, _samples, _sidecar, _tar
+from mnistprep.formats import _records, _samples, _sidecar
 from mnistprep.formats._splits import named_split
 
 SUFFIXES: tuple[str, ...] = (".tar", ".tar.gz", ".tgz")
@@ -67,20 +67,31 @@ def _is_samples(path: Path) -> bool:
     data = (
         np.frombuffer(inflated_head(path, _HEAD), np.uint8) if is_packed(path) else map_bytes(path)
     )
+    others: dict[str, set[str]] = {}
     found: dict[str, set[bool]] = {}  # of each key: whether its fields are labels, or pictures
     try:
-        for name, at, size in islice(_tar.members(data, path, whole=False), _LOOKED_AT):
+        for name, at, size in islice(_tar.files(data, path, whole=False), _LOOKED_AT):
             key, field = _samples.cut(name)
             fields = found.setdefault(key, set())
             if _samples.kind(field) in _samples.PICTURES:
                 fields.add(False)
             elif _samples.is_label(data, (at, size), field):
                 fields.add(True)
-            if key and len(fields) == 2:
+            kinds = others.setdefault(key, set())
+            kinds.add(_samples.kind(field))
+            if key and (len(fields) == 2 or (len(kinds) > 1 and _is_sample(kinds))):
                 return True
     except FormatError:
         pass  # damaged further on; nothing before that was a sample
     return False
+
+
+def _is_sample(kinds: set[str]) -> bool:
+    """Whether members of one key are of a sample, be it one that is not read."""
+    pictured = kinds & _samples.PICTURES and kinds & {*_samples.LABELS, "npy", "pyd", "pickle"}
+    return bool(pictured) or (
+        "cls" in kinds and bool(kinds & {"npy", "npz", "pyd", "pth", "pickle"})
+    )
 
 
 def _is_empty(path: Path) -> bool:
@@ -121,12 +132,24 @@ def read(
     fields: tuple[str, str] | None = None
     for split, paths in groups.items():
         files = _records.Files(paths)
+        for file in paths:
+            if wrong := _foreign.what(file):
+                raise FormatError(f"{file}: {wrong}")
         for number in range(len(paths)) if fields is None else ():
             fields = fields or _samples.choose(files[number], paths[number], image, label)
         task = partial(_samples.index, files, fields or ("", ""))
         shards = list(_workers.run(task, len(paths), size=1, workers=workers))
         more.update(*(shard.more for shard in shards))
         strays.update(*(shard.strays for shard in shards))
+        said = {word for shard in shards for word in shard.splits}
+        if len(said) > 1:
+            listed = " and ".join(sorted(said))
+            raise FormatError(
+                f"{paths[0]}: samples in folders of {listed}, which a shard does not keep apart; "
+                "pack a tar for each split"
+            )
+        if not told and not path.is_dir() and said and named_split(path.name) is None:
+            split = said.pop()
         records[split] = _Split(files, shards)
     if image == "auto" and any(_samples.kind(field) in _samples.PICTURES for field in more):
         listed = ", ".join(printable(field, 40) for field in sorted(more)[:5])
@@ -234,17 +257,16 @@ def write(
     shard: int = 10_000,
     compression: Compression = "none",
 ) -> None:
-    """Write a folder of shards of at most `shard` examples, or one tar when its name says so.
+    """Write a folder of shards of at most `shard` examples (0: all), or one tar by its name.
 
     Raises UnsupportedError for channels that PNG does not have and for several splits in one tar.
     """
-    if len(dataset.shape) == 3 and dataset.shape[2] != 3:
-        raise UnsupportedError(f"PNG holds grey (H, W) or three channels, not {dataset.shape[2]}")
+    _png.check(dataset.shape)
     if single := path.name.lower().endswith(SUFFIXES):
         start = _comment(dataset)
         packed = compression == "gzip" or not path.name.lower().endswith(".tar")
         names = {split: path for split in dataset.splits}
-        shard = max(shard, len(dataset)) if shard > 0 else shard
+        shard = min(shard, 0)  # one, whatever is asked for
     else:
         start, packed = b"", compression == "gzip"
         stem = path / _records.set_name(dataset)

@@ -1,4 +1,4 @@
-"""Tar archives whose members are looked at where they lie, and written the same way everywhere.
+"""Tar archives: members looked at as they come or where they lie, and written the same everywhere.
 
     512 bytes    header: name (100), mode, owner and group (8 each), size (12) and time (12) in
                  octal, checksum (8), type (1), link (100), "ustar", ..., prefix of the name (155)
@@ -6,15 +6,21 @@
     1024 zeros   after the last member, and further zeros up to a multiple of 10,240
 
 Specification: POSIX.1-2017, pax. Written: USTAR. Read too: pax and GNU headers of long names and
-sizes. Nothing is unpacked, and no link is followed.
+sizes. Nothing is unpacked, and no link is followed. The standard library's tarfile takes a damaged
+header for the end of an archive; here it is an error.
 """
 
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 from mnistprep._arrays import Images
+from mnistprep._streams import Inflater
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
 
@@ -26,10 +32,18 @@ _COMMENT = "comment"  # the keyword of pax that every reader ignores
 
 _HEADER = struct.Struct("100s8s8s8s12s12s8sc100s6s2s32s32s8s8s155s12x")
 _NOBODY = b"0000000"
-_FILES = (b"0", b"\0", b"7", b"5")  # regular, of two ages; contiguous; a folder
+_FOLDER = b"5"
+_FILES = (b"0", b"\0", b"7", _FOLDER)  # regular, of two ages; contiguous
+_BUFFER = 1 << 18  # bytes; small steps of an Inflater are slow
 
-Member = tuple[str, int, int]
-"""Name of a regular file, where its content starts, and its size."""
+
+class Member(NamedTuple):
+    """A regular file or a folder: its name, where its content starts, and the size of that."""
+
+    name: str
+    start: int
+    size: int
+    folder: bool
 
 
 def header(name: str, size: int, kind: bytes = b"0") -> bytes:
@@ -75,34 +89,122 @@ def found_comment(data: Images, where: object) -> str | None:
     return records.get(_COMMENT)
 
 
-def members(data: Images, where: object, *, whole: bool = True) -> Iterator[Member]:
-    """The regular files of an archive, in order.
+class Source(Protocol):
+    """The bytes of an archive, used up from the start on.
 
-    Unless `whole`, the data may end anywhere. Raises FormatError, which starts with `where`, for
-    what is truncated or damaged, and for links and special files.
+    at: how many were; left: how many there are at the most.
     """
-    view, at, stop = data.data, 0, len(data)
+
+    at: int
+
+    @property
+    def left(self) -> int: ...
+
+    def take(self, size: int) -> bytes:
+        """The next bytes, `size` of them; fewer only at the end."""
+
+    def skip(self, size: int) -> None:
+        """Go on behind the next bytes, or to the end."""
+
+
+class _Mapped:
+    """Bytes that lie in an array."""
+
+    def __init__(self, data: Images) -> None:
+        self._view, self.at = data.data, 0
+
+    @property
+    def left(self) -> int:
+        return len(self._view) - self.at
+
+    def take(self, size: int) -> bytes:
+        data = self._view[self.at : self.at + size].tobytes()
+        self.at += len(data)
+        return data
+
+    def skip(self, size: int) -> None:
+        self.at += min(size, self.left)
+
+
+class _Stream:
+    """Bytes of a file, inflated in large steps; beyond `limit` of them are refused."""
+
+    left = sys.maxsize
+
+    def __init__(self, stream: Inflater, limit: int) -> None:
+        self._stream, self.at = stream, 0
+        self._limit = min(stream.limit, limit)
+        self._ready, self._used = memoryview(b""), 0
+
+    def take(self, size: int) -> bytes:
+        return b"".join(self._parts(size))
+
+    def skip(self, size: int) -> None:
+        for _ in self._parts(size):
+            pass
+
+    def _parts(self, size: int) -> Iterator[memoryview]:
+        while size:
+            if self._used == len(self._ready):
+                step = min(_BUFFER, self._stream.limit)
+                self._ready, self._used = memoryview(self._stream.read(step)), 0
+                if not len(self._ready):
+                    break
+            part = self._ready[self._used : self._used + size]
+            self._used += len(part)
+            self.at += len(part)
+            size -= len(part)
+            if self.at > self._limit:
+                raise FormatError(
+                    f"{self._stream.path}: holds more than {self._limit:,} bytes; unpack it "
+                    "yourself if that is right"
+                )
+            yield part
+
+
+@contextmanager
+def opened(path: Path, limit: int) -> Iterator[Source]:
+    """The bytes of an archive, inflated if it is compressed, of which there may be `limit`."""
+    with Inflater(path) as stream:
+        yield _Stream(stream, limit)
+
+
+def files(data: Images, where: object, *, whole: bool = True) -> Iterator[tuple[str, int, int]]:
+    """Name, start and size of the regular files in the bytes of an archive, as `members` has them.
+
+    Unless `whole`, the data may end anywhere.
+    """
+    found = members(_Mapped(data), where, whole=whole)
+    return (member[:3] for member in found if not member.folder)
+
+
+def members(source: Source, where: object, *, whole: bool = True) -> Iterator[Member]:
+    """The files and folders of an archive, in order; what `source` is at is the content of each.
+
+    A content may be taken before the next member is asked for. After the last one all is read, so
+    that the checksum of compressed data is compared. Unless `whole`, the data may end anywhere.
+    Raises FormatError, which starts with `where`, for what is truncated or damaged, and for links
+    and special files.
+    """
     told: dict[str, str] = {}  # what extended headers say of the next member
-    while at + BLOCK <= stop:
-        block = view[at : at + BLOCK].tobytes()
+    while len(block := source.take(BLOCK)) == BLOCK:
         if not block[0] and block == _ZEROS:
             if whole:
-                _check_rest(data[at:], where)
+                _check_rest(source, where)
             return
         if not _checked(block):
             raise FormatError(
-                f"{where}: no header of a member at byte {at:,}; the archive is damaged: "
-                "get it again"
+                f"{where}: no header of a member at byte {source.at - BLOCK:,}; the archive is "
+                "damaged: get it again"
             )
-        kind, size = block[156:157], _number(block, 124, 136, where)
-        at += BLOCK
-        if kind in b"xgLK":
-            if size > HEADER_LIMIT or at + size > stop:
-                if not whole:
-                    return
-                raise FormatError(f"{where}: a header of {size:,} bytes at byte {at - BLOCK:,}")
-            content = view[at : at + size].tobytes()
-            if kind == b"x":
+        kind, start, size = block[156:157], source.at, _number(block, 124, 136, where)
+        if kind in b"xXgLK":
+            if size > HEADER_LIMIT:
+                raise FormatError(f"{where}: a header of {size:,} bytes at byte {start - BLOCK:,}")
+            content = source.take(size)
+            if len(content) < size:
+                break
+            if kind in b"xX":
                 told.update(_pax(content, where))
             elif kind == b"L":
                 told["path"] = _text(content)
@@ -112,24 +214,24 @@ def members(data: Images, where: object, *, whole: bool = True) -> Iterator[Memb
                 size = _decimal(told["size"], where)
             _check_kind(kind, name, told, where)
             told = {}
-            if at + size > stop and whole:
-                raise FormatError(
-                    f"{where}: {printable(name, 80)!r} needs {size:,} bytes at byte {at:,}, the "
-                    f"archive has {stop - at:,}; it is truncated: get it again"
-                )
-            if kind != b"5" and not name.endswith("/"):
-                yield name, at, size
-        at += size + -size % BLOCK
+            if size > source.left and whole:
+                break
+            folder = kind == _FOLDER or name.endswith("/")
+            yield Member(name, start, size, folder)
+        stop = start + size + -size % BLOCK
+        source.skip(stop - source.at)
+        if source.at < stop:
+            break
     if whole:
         raise FormatError(
-            f"{where}: ends after {stop:,} bytes without the mark of an end; it is truncated: "
-            "get it again"
+            f"{where}: ends after {source.at:,} bytes without the mark of its end; the archive is "
+            "truncated or damaged: get it again"
         )
 
 
-def _check_rest(rest: Images, where: object) -> None:
-    for start in range(0, len(rest), HEADER_LIMIT):
-        if rest[start : start + HEADER_LIMIT].any():
+def _check_rest(source: Source, where: object) -> None:
+    while rest := source.take(_BUFFER):
+        if rest.strip(b"\0"):
             raise FormatError(
                 f"{where}: something follows the end of the archive (two of them in one file?); "
                 "unpack it and pack it again"
@@ -185,7 +287,7 @@ def _name(block: bytes) -> str:
 
 
 def _text(field: bytes) -> str:
-    return field.partition(b"\0")[0].decode("utf-8", "backslashreplace")
+    return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
 
 
 def _pax(content: bytes, where: object) -> dict[str, str]:
@@ -198,6 +300,6 @@ def _pax(content: bytes, where: object) -> dict[str, str]:
         key, equals, value = record.partition(b"=")
         if length <= len(digits) or not equals or not value.endswith(b"\n"):
             raise FormatError(f"{where}: a pax header that is damaged")
-        records[_text(key)] = value[:-1].decode("utf-8", "backslashreplace")
+        records[_text(key)] = value[:-1].decode("utf-8", "surrogateescape")
         at += length
     return records
