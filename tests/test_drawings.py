@@ -118,6 +118,7 @@ def assert_as_they_are(images: Field) -> None:
         assert np.array_equal(as_digit(Image.fromarray(image)), image)
 
 
+@pytest.mark.slow
 def test_the_real_digits_are_in_the_form(real_digits: Path) -> None:
     """Every one of the 70,000 comes back to the bit."""
     dataset = mnistprep.read(real_digits)

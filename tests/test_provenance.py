@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from conftest import odd_dataset
 
 import mnistprep
-from mnistprep import Dataset, formats
+from mnistprep import Dataset, Split, formats
 from mnistprep.cli import main
 from mnistprep.convert import convert
 from mnistprep.errors import TargetError, UnsupportedError, UsageError
@@ -150,6 +150,9 @@ def test_croissant_metadata_are_valid(
 def test_croissant_records_are_the_examples(name: str, tmp_path: Path, digits: Dataset) -> None:
     """What mlcroissant reads by the document is what was written, in its order."""
     mlc = pytest.importorskip("mlcroissant")
+    few = {split: part.images[:, 10:16, 11:16] for split, part in digits.splits.items()}  # columns
+    small = {split: Split(few[split], part.labels) for split, part in digits.splits.items()}
+    digits = Dataset("synth", small, digits.classes)
     mnistprep.write(digits, tmp_path / "out", name, croissant=True)
     found = mlc.Dataset(str(tmp_path / "out" / "croissant.json"))
     for split, part in digits.splits.items():

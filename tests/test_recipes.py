@@ -253,6 +253,7 @@ def test_the_numpy_network_starts_as_published() -> None:
         assert abs(array.mean()) < 0.006
 
 
+@pytest.mark.slow
 def test_the_numpy_recipe_learns_and_repeats_itself(digits: mnistprep.Dataset) -> None:
     """A seed decides the weights; 2,500 digits are enough for four right of five."""
     train, test = digits.splits["train"], digits.splits["test"]

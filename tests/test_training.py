@@ -276,6 +276,7 @@ class _Failing(_Counting):
         raise RuntimeError("out of steps")
 
 
+@pytest.mark.slow
 def test_the_benchmark_of_seeds_runs(tmp_path: Path) -> None:
     """tests/benchmarks/fast_seeds.py prints a line for each seed, and least, mean and largest."""
     path = mnistprep.write(mnistprep.load("synth:200,50"), tmp_path / "x.npz")

@@ -167,6 +167,7 @@ def test_training_must_reach_the_accuracy(tmp_path: Path) -> None:
     assert "was expected" in str(again)
 
 
+@pytest.mark.slow
 def test_a_mix_of_two_datasets_is_neither(tmp_path: Path, real_digits: Path) -> None:
     """Each split may be known; they must be of one dataset, whose name the report gives."""
     digits = mnistprep.load("mnist", mirrors=[real_digits])
