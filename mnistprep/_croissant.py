@@ -17,7 +17,6 @@ from typing import Any
 from mnistprep.dataset import SPLITS, Dataset
 from mnistprep.formats._splits import by_split
 
-NAME = "croissant.json"
 CONFORMS = "http://mlcommons.org/croissant/1.0"
 _BLOCK = 1 << 20
 _HEAD = 16 << 20  # bytes of a CSV file's first line, at most

@@ -76,14 +76,13 @@ def papers(
         if croissant:
             found = (path for path in sorted(staged.rglob("*")) if path.is_file())
             files = {path.relative_to(staged).as_posix(): path for path in found}
-            _write(
-                staged / _croissant.NAME, _croissant.as_text(dataset, staged.name, files, content)
-            )
+            text = _croissant.as_text(dataset, staged.name, files, content)
+            _write(staged / _sidecar.CROISSANT, text)
         return {}
     texts = {f"{staged.name}.{_sidecar.NAME}": _as_text(content)}
     if croissant:
         described = _croissant.as_text(dataset, staged.name, {staged.name: staged}, content)
-        texts[f"{staged.name}.{_croissant.NAME}"] = described
+        texts[f"{staged.name}.{_sidecar.CROISSANT}"] = described
     return texts
 
 

@@ -15,6 +15,7 @@ from conftest import odd_dataset
 
 import mnistprep
 from mnistprep import Dataset, Split, formats
+from mnistprep._progress import Quiet
 from mnistprep.cli import main
 from mnistprep.convert import convert
 from mnistprep.errors import TargetError, UnsupportedError, UsageError
@@ -188,3 +189,15 @@ def test_croissant_from_the_command_line(
     result = CliRunner().invoke(main, ["convert", "synth_csv", "x.npz", "--croissant"])
     assert result.exit_code == 0, result.output
     assert document(Path("x.npz"), "croissant.json")["distribution"][0]["contentUrl"] == "x.npz"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_lies_with_an_export_is_read_past(name: str, tmp_path: Path, digits: Dataset) -> None:
+    """The reader of the format has nothing to say of either document."""
+    target = tmp_path / formats.default_output(name, "synth")
+    mnistprep.write(digits, target, name, croissant=True)
+    said: list[str] = []
+    progress = Quiet()
+    progress.note = said.append  # type: ignore[method-assign]
+    mnistprep.read(target, progress=progress)
+    assert not [note for note in said if "json" in note]

@@ -17,6 +17,8 @@ from mnistprep.dataset import Dataset, Split, default_classes
 from mnistprep.errors import FormatError
 
 NAME = "mnistprep.json"
+CROISSANT = "croissant.json"
+OWN = {NAME, CROISSANT}  # what lies in a folder for others than the readers of its layout
 _LIMIT = 64 << 20  # bytes; a million class names fit
 PICTURE_LIMIT = 1 << 31  # bytes in a picture; only damage and malice need more
 _CLASSES_LIMIT = 1 << 20  # classes that labels alone can mean; damage sets high bits

@@ -22,7 +22,7 @@ from mnistprep.formats._stores import Store
 
 INDEX = "index.txt"
 UNLABELLED = "unlabelled"
-_OWN = {INDEX, _sidecar.NAME, "croissant.json"}
+_OWN = {INDEX, *_sidecar.OWN}
 _NUMBERS_LIMIT = 10_000  # a folder called 1999 is a name, ten of them called 0 to 9 are labels
 _DATA = re.compile(
     r".*(\.(gz|bz2|xz|zip|tar|np[yz]|pkl|pt|pth|safetensors|arrow|tfrecord|h5|hdf5|mat|arff)|ubyte)",

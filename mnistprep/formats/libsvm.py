@@ -157,7 +157,7 @@ def _files(path: Path, progress: Progress = quiet) -> dict[str, Path]:
     if not files:
         raise FormatError(f"{path}: no files of labels and index:value pairs here")
     others = [file.name for file in sorted(path.glob("[!.]*")) if file not in texts]
-    if others := [name for name in others if name != _sidecar.NAME]:
+    if others := [name for name in others if name not in _sidecar.OWN]:
         progress.note(f"{path.name}: left out, as they hold no rows: {', '.join(others[:5])}")
     return {name: files[name] for name in SPLITS if name in files}
 
