@@ -7,6 +7,7 @@ more bytes than the limit are refused.
 
 from __future__ import annotations
 
+import errno
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -100,7 +101,9 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except (MnistprepError, MemoryError):
         raise
-    except Exception as error:  # zipfile and tarfile raise nearly anything on damaged data
+    except Exception as error:  # zipfile raises nearly anything on damaged data
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise  # no fault of the archive: the temporary folder is full
         reason = printable(str(error), 80)
         raise FormatError(
             f"{path}: a truncated or damaged archive: get it again ({reason})"
@@ -140,7 +143,7 @@ def _unpack_zip(path: Path, top: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         check_count(path, len(archive.infolist()))
         for member in archive.infolist():
-            if member.is_dir():
+            if member.filename.endswith("/"):
                 continue
             if member.flag_bits & 1:
                 raise FormatError(f"{path}: encrypted; unpack it with its password first")

@@ -21,6 +21,8 @@ CONFORMS = "http://mlcommons.org/croissant/1.0"
 _BLOCK = 1 << 20
 _HEAD = 16 << 20  # bytes of a CSV file's first line, at most
 
+_COLUMN = re.compile(r"label|pixel[0-9]+|[0-9]+x[0-9]+")  # of a CSV file with a header
+
 # The context that the specification prescribes, which readers compare with their own.
 _CR = (
     "citeAs column conformsTo:dct data:json dataType:vocab examples:json extract field fileProperty"
@@ -159,25 +161,21 @@ def _sets(
 
 
 def _picture_sets(keys: list[str]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """A tree: the label is the folder of a picture."""
-    tops: set[tuple[str, str]] = set()
+    """A tree: the label is the folder of a picture, or a table beside has it by the file's name."""
+    tops: set[tuple[str, str, int]] = set()
     for key in keys:
         parts = key.split("/")
-        if len(parts) == 3 and parts[0] in SPLITS:
-            tops.add((parts[0], Path(key).suffix))
-    for split, suffix in sorted(tops, key=lambda top: SPLITS.index(top[0])):
-        fields = (
-            ("image", "sc:ImageObject", {"extract": {"fileProperty": "content"}}),
-            (
-                "folder",
-                "sc:Text",
-                {
-                    "extract": {"fileProperty": "fullpath"},
-                    "transform": {"regex": "^.*/([^/]*)/[^/]*$"},
-                },
-            ),
-        )
-        yield _sets(split, [f"{split}/*/*{suffix}"], _PICTURES[suffix.lower()], fields)
+        if len(parts) in (2, 3) and parts[0] in SPLITS:
+            tops.add((parts[0], Path(key).suffix, len(parts)))
+    image = ("image", "sc:ImageObject", {"extract": {"fileProperty": "content"}})
+    path = {"extract": {"fileProperty": "fullpath"}}
+    for split, suffix, depth in sorted(tops, key=lambda top: SPLITS.index(top[0])):
+        if depth == 3:
+            pattern, name, part = f"{split}/*/*{suffix}", "folder", "^.*/([^/]*)/[^/]*$"
+        else:
+            pattern, name, part = f"{split}/*{suffix}", "file_name", "^.*/([^/]*)$"
+        text = (name, "sc:Text", {**path, "transform": {"regex": part}})
+        yield _sets(split, [pattern], _PICTURES[suffix.lower()], (image, text))
 
 
 def _table_sets(files: Mapping[str, Path]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -199,6 +197,6 @@ def _parquet_fields(path: Path) -> list[tuple[str, str, Any]]:
 def _csv_fields(path: Path) -> list[tuple[str, str, Any]]:
     with path.open("rb") as file:
         names = file.readline(_HEAD).decode("utf-8", "replace").strip().split(",")
-    if not names or not re.search("[A-Za-z]", names[0]):
-        return []  # no header, no columns that could be named
+    if not all(map(_COLUMN.fullmatch, names)):
+        return []  # no header, another separator, or no table of pixels
     return [(name, "sc:Integer", {"extract": {"column": name}}) for name in names]

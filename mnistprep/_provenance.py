@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,12 +72,12 @@ def papers(
     if staged.is_dir():
         path = staged / _sidecar.NAME
         known = json.loads(path.read_text(encoding="utf-8"))
-        _write(path, _as_text({**known, **content}))
+        write_text(path, _as_text({**known, **content}))
         if croissant:
             found = (path for path in sorted(staged.rglob("*")) if path.is_file())
             files = {path.relative_to(staged).as_posix(): path for path in found}
             text = _croissant.as_text(dataset, staged.name, files, content)
-            _write(staged / _sidecar.CROISSANT, text)
+            write_text(staged / _sidecar.CROISSANT, text)
         return {}
     texts = {f"{staged.name}.{_sidecar.NAME}": _as_text(content)}
     if croissant:
@@ -86,8 +86,16 @@ def papers(
     return texts
 
 
+def remove_stale(target: Path, papers: Collection[str]) -> None:
+    """Remove what lies beside `target` and is of the export that it replaced: all but `papers`."""
+    for kind in sorted(_sidecar.OWN):
+        beside = target.with_name(f"{target.name}.{kind}")
+        if beside.name not in papers and is_stale(beside):
+            beside.unlink(missing_ok=True)
+
+
 def is_stale(path: Path) -> bool:
-    """Whether a file is what lay beside an export; asked when the export itself is gone."""
+    """Whether a file is what lay beside an export; asked when that is gone, or replaced."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -102,8 +110,9 @@ def _as_text(content: Mapping[str, Any]) -> str:
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
 
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
+def write_text(path: Path, text: str) -> None:
+    """Write JSON; the bytes of a file name that are no UTF-8 become escapes."""
+    path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def _given(selection: Selection) -> dict[str, Any]:

@@ -49,7 +49,10 @@ class Found:
     def places(self, split: str, indices: Sequence[int]) -> list[str]:
         """Where the examples `indices` of a split are, for messages to a person."""
         file, named = self._files.get(split, (self._at, split))
-        found = formats.get(self.format).places(file, named, indices)
+        try:
+            found = formats.get(self.format).places(file, named, indices)
+        except FormatError:  # not clear without the options that it was read with
+            found = [f"{file}, {named}[{index}]" for index in indices]
         return [place.replace(str(self._at), str(self.path)) for place in found]
 
 
@@ -153,7 +156,8 @@ def _in_archive(
 
     try:
         _archives.unpack(archive, folder)
-        inside = top if format is None or formats.get(format).sniff(top) else _only(top)
+        known = formats.get(format).sniff(top) if format else formats.matches(top)
+        inside = top if known else _only(top)
         found = _found(inside, format, workers, _Translated(progress, shown), options)
     except BaseException as error:
         remove()
@@ -225,7 +229,9 @@ def write(
                 refuse_existing(beside, overwrite=overwrite or _provenance.is_stale(beside))
     for paper, text in papers.items():
         with atomic_path(target.with_name(paper), overwrite=True) as staging:
-            staging.write_text(text, encoding="utf-8", newline="\n")
+            _provenance.write_text(staging, text)
+    if overwrite:
+        _provenance.remove_stale(target, papers)
     return target
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -67,7 +68,7 @@ def test_a_folder_in_an_archive_reads_as_it_would_outside(
 ) -> None:
     """With or without a folder around everything, and with what systems leave in archives."""
     mnistprep.write(GREY, tmp_path / "set", form)
-    for top in ("", "mnist/"):
+    for top in ("", "mnist/", "download/mnist/files/"):
         members = {f"{top}{name}": data for name, data in files(tmp_path / "set").items()}
         members["__MACOSX/._x.csv"] = b"junk"
         path = tmp_path / f"data.{kind}"
@@ -237,3 +238,33 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     """A named pipe is no archive."""
     os.mkfifo(tmp_path / "p")
     assert not _archives.is_archive(tmp_path / "p")
+
+
+def test_a_full_disk_is_no_damage_to_an_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is told to get a file again because the temporary folder is full."""
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("x.npz", bytes(100))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(_archives._Room, "put", full)
+    with pytest.raises(FormatError, match="No space left") as caught:
+        mnistprep.read(archive)
+    assert "damaged" not in str(caught.value)
+
+
+def test_a_member_without_a_name(tmp_path: Path) -> None:
+    """Damage makes such; it is an error in words."""
+    path = zipped(tmp_path / "a.zip", {"x": b"1,2,3", "train/0/y.png": b"1"})
+    data = path.read_bytes()
+    at = data.rindex(b"PK\1\2", 0, data.rindex(b"PK\1\2"))
+    nameless = data[: at + 28] + b"\0\0" + data[at + 30 : at + 46] + data[at + 47 :]
+    end = nameless.rindex(b"PK\5\6") + 12
+    size = int.from_bytes(nameless[end : end + 4], "little") - 1
+    path.write_bytes(nameless[:end] + size.to_bytes(4, "little") + nameless[end + 4 :])
+    with pytest.raises(FormatError):
+        mnistprep.read(path)

@@ -331,3 +331,23 @@ def test_channels_of_grey_pictures_are_seen_through(tmp_path: Path) -> None:
     for x in (images, images[:, None], images[..., None]):
         np.savez(tmp_path / "x.npz", x_train=x, y_train=np.arange(2))
         assert np.array_equal(mnistprep.read(tmp_path / "x.npz").splits["train"].images, images)
+
+
+@pytest.mark.parametrize("ending", [".npz", ".h5", ".mat"])
+def test_files_with_other_class_names_are_not_put_together(tmp_path: Path, ending: str) -> None:
+    """A label would mean another class in each of the files."""
+    images = np.arange(3 * 25, dtype=np.uint8).reshape(3, 5, 5)
+    for split, names in (("train", ("a", "b", "c")), ("test", ("c", "b", "a"))):
+        part = Split(images, np.arange(3))
+        target = tmp_path / f"{split}{ending}"
+        mnistprep.write(Dataset("d", {split: part}, names), target, provenance=False)
+    refused(tmp_path, "classes" if ending == ".npz" else "class names")
+
+
+def test_archives_with_other_class_names_are_not_put_together(tmp_path: Path) -> None:
+    """The same where an archive says its split by its name alone."""
+    images = np.arange(3 * 25, dtype=np.uint8).reshape(3, 5, 5)
+    for split, names in (("train", ["a", "b", "c"]), ("test", ["c", "b", "a"])):
+        text = np.array(json.dumps(names))
+        np.savez(tmp_path / f"{split}.npz", x=images, y=np.arange(3), classes=text)
+    refused(tmp_path, "class names are not those of the other files")

@@ -13,7 +13,7 @@ import pytest
 from test_hub import IMAGES, LABELS, Notes, saved, table
 
 import mnistprep
-from mnistprep import formats
+from mnistprep import convert, formats
 from mnistprep.errors import FormatError
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
@@ -138,3 +138,30 @@ def test_feather_of_version_1_is_named(tmp_path: Path) -> None:
     feather.write_feather(flat, tmp_path / "train.feather", version=1)
     with pytest.raises(FormatError, match="Feather of version 1; write it again as version 2"):
         mnistprep.read(tmp_path)
+
+
+def test_shards_that_store_pictures_in_two_ways_are_refused(tmp_path: Path) -> None:
+    """PNGs in one shard of a split and lists of pixels in the next are not of one set."""
+    pq.write_table(table(), tmp_path / "train-00000-of-00002.parquet")
+    pixels = {"image": [image.tolist() for image in IMAGES], "label": LABELS}
+    pq.write_table(pa.table(pixels), tmp_path / "train-00001-of-00002.parquet")
+    with pytest.raises(FormatError, match="different kinds of pictures"):
+        mnistprep.read(tmp_path)
+
+
+def test_places_in_a_file_that_was_cut_as_asked_for(tmp_path: Path) -> None:
+    """Where the test split starts is known to the reader alone; the place says its row there."""
+    file = tmp_path / "all.parquet"
+    pq.write_table(table(), file)
+    found = convert.locate(file, train=1)
+    assert found.places("train", [0]) == [f"{file}, row 0"]
+    assert found.places("test", [0]) == [f"{file}, row 0 of test"]
+
+
+def test_places_where_options_chose_the_columns(tmp_path: Path) -> None:
+    """What is clear with -R alone has a place all the same."""
+    file = tmp_path / "two.parquet"
+    lists = [image.tolist() for image in IMAGES]
+    pq.write_table(pa.table({"a": lists, "b": lists, "label": LABELS}), file)
+    found = convert.locate(file, image="a")
+    assert found.places("train", [1]) == [f"{file}, train[1]"]

@@ -112,6 +112,16 @@ def test_what_is_not_ours_is_not_overwritten(tmp_path: Path, digits: Dataset) ->
     assert document(tmp_path / "x.npz")["source"]["name"] == odd_dataset().name
 
 
+def test_a_document_goes_with_the_export_that_it_is_of(tmp_path: Path, digits: Dataset) -> None:
+    """Overwriting an export removes what lay beside it and is not written again, and no more."""
+    mnistprep.write(digits, tmp_path / "x.npz", croissant=True)
+    mnistprep.write(digits, tmp_path / "x.npz", overwrite=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"x.npz", "x.npz.mnistprep.json"}
+    (tmp_path / "x.npz.croissant.json").write_text("mine")
+    mnistprep.write(digits, tmp_path / "x.npz", overwrite=True, provenance=False)
+    assert {path.name for path in tmp_path.iterdir()} == {"x.npz", "x.npz.croissant.json"}
+
+
 def test_a_refused_export_leaves_no_document(tmp_path: Path) -> None:
     """Neither the file nor what would have lain beside it."""
     with pytest.raises(UnsupportedError):
@@ -201,3 +211,20 @@ def test_what_lies_with_an_export_is_read_past(name: str, tmp_path: Path, digits
     progress.note = said.append  # type: ignore[method-assign]
     mnistprep.read(target, progress=progress)
     assert not [note for note in said if "json" in note]
+
+
+@_QUIET
+def test_croissant_describes_no_columns_that_its_readers_would_not_find(
+    tmp_path: Path, digits: Dataset
+) -> None:
+    """A table with another separator, and a list of file names, are files without records."""
+    mlc = pytest.importorskip("mlcroissant")
+    mnistprep.write(digits, tmp_path / "a", "csv", croissant=True, separator="semicolon")
+    found = json.loads((tmp_path / "a" / "croissant.json").read_text())
+    assert [one["@id"] for one in found["recordSet"]] == ["classes"]
+    mnistprep.write(digits, tmp_path / "b", "imagefolder", croissant=True, layout="metadata")
+    records = mlc.Dataset(str(tmp_path / "b" / "croissant.json")).records
+    for split in digits.splits:
+        listed = (tmp_path / "b" / split / "metadata.csv").read_text().splitlines()[1:]
+        names = {row[f"{split}/file_name"].decode() for row in records(split)}
+        assert names == {line.partition(",")[0] for line in listed}

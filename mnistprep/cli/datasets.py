@@ -25,7 +25,7 @@ def command(name: str | None, as_json: bool, quiet: bool) -> None:
     if name:
         lines = [f"{key:13} {_text(value)}" for key, value in rows[0].items() if value]
     else:
-        lines = [f"{row['name']:14} {row['title']}: {row['about']}" for row in rows]
+        lines = [f"{row['name']:16} {row['title']}: {row['about']}" for row in rows]
     console.finish("\n".join(lines), {"datasets": rows}, always=True)
 
 

@@ -122,7 +122,7 @@ def _listing(h5py: Any, path: Path) -> Iterator[Listing]:
         tables: dict[str, Table] = {}
         _walk(h5py, file, "", 0, tables, path.stat().st_size, str(path))
         attributes = tuple(sorted(file.attrs))
-        parts = _parts(file.attrs["split"], str(path)) if "split" in attributes else ()
+        parts = _parts(file.attrs["split"]) if "split" in attributes else ()
         yield Listing(tables, parts, attributes)
 
 
@@ -213,7 +213,7 @@ def _check_written(array: Any, size: int, where: str) -> None:
             )
 
 
-def _parts(rows: Any, where: str) -> tuple[Part, ...]:
+def _parts(rows: Any) -> tuple[Part, ...]:
     """Fuel's table of splits; see fuel.datasets.hdf5.H5PYDataset."""
     needed = {"split", "source", "start", "stop"}
     if not isinstance(rows, np.ndarray) or not needed <= set(rows.dtype.names or ()):

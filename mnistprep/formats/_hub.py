@@ -67,6 +67,8 @@ def read(
     for file in (file for group in files.values() for file in group):
         with translated(file):  # names that are no text show when they are looked at
             columns[file] = _hub_columns.find(reader.schema(file), file, image, label)
+    for group in files.values():
+        _agreed(where, {f: (columns[f].encoded,) for f in group}, "kinds of pictures")
     for text in dict.fromkeys(note for found in columns.values() for note in found.notes):
         progress.note(f"{where}: {text}")
     classes = _agreed(where, {f: c.classes for f, c in columns.items()}, "class names")
@@ -229,7 +231,7 @@ class _Rows:
         self._check_count(files, at, count)
         assert values is not None  # count is not 0
         images = values if values.dtype == np.uint8 else to_bytes(values, str(first))
-        found = _hub_pixels.upright(images, self.columns[first], shape, str(first))
+        found = _hub_pixels.upright(images, shape, str(first))
         if shape is not None and found.shape[1:] != shape:
             raise FormatError(
                 f"{first}: pictures of shape {found.shape[1:]}, expected {shape} as the others have"

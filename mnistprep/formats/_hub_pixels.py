@@ -127,7 +127,7 @@ def _numbers(column: Any, where: str, row: int) -> Array:
     return values
 
 
-def upright(images: Images, columns: Columns, shape: tuple[int, ...] | None, where: str) -> Images:
+def upright(images: Images, shape: tuple[int, ...] | None, where: str) -> Images:
     """The pictures of a table as (N, H, W) or (N, H, W, C).
 
     A flat row of pixels has the given `shape`, or is a square. Three sizes are height, width and

@@ -80,7 +80,7 @@ def write(
     form: Any,
     files: list[Path],
     shard: int,
-    opened: Callable[[Path], Any],
+    opened: Callable[[BinaryIO], Any],
     *,
     progress: Progress,
     workers: int | None,
@@ -91,12 +91,12 @@ def write(
     """
     left = iter(files)
     for _, parts in groupby(_batches(split, form, shard, workers), key=lambda part: part[0]):
-        with opened(next(left)) as writer:
+        with next(left).open("wb") as sink, opened(sink) as writer:  # its name may be no UTF-8
             for _, batch in parts:
                 writer.write_batch(batch)
                 progress.advance(batch.num_rows)
     for file in left:  # a split without examples
-        with opened(file):
+        with file.open("wb") as sink, opened(sink):
             pass
 
 

@@ -177,6 +177,18 @@ def of_classes(
     return _sidecar.classes(None, splits, where)
 
 
+def agreed(
+    names: tuple[str, ...] | None, more: tuple[str, ...] | None, where: object
+) -> tuple[str, ...] | None:
+    """The class names that several files say; raises FormatError where `more` are others."""
+    if names is not None and more is not None and names != more:
+        raise FormatError(
+            f"{where}: its class names are not those of the other files, so that a label would "
+            "mean two things; give the path of one file"
+        )
+    return more if names is None else names
+
+
 def named_classes(dataset: Dataset) -> str | None:
     """The class names as a JSON list, where the labels alone would not give them back."""
     if dataset.classes == default_classes(split.labels for split in dataset.splits.values()):

@@ -98,7 +98,8 @@ def read(where: Path, parts: list[Part], progress: Progress) -> Dataset:
             raise FormatError(f"{each.path}: expected one array, found {len(content)}")
         if not each.role and _named.CLASSES in content:
             text = content.pop(_named.CLASSES)
-            classes = _named.parse_classes(None if text.ndim else str(text), str(each.path))
+            said = _named.parse_classes(None if text.ndim else str(text), str(each.path))
+            classes = _named.agreed(classes, said, each.path)
         names = (
             {(each.split, each.role): next(iter(content))}
             if each.role

@@ -143,10 +143,11 @@ class Zip(Store):
         self._members: dict[str, zipfile.ZipInfo] = {}
         size, total = path.stat().st_size, 0
         for member in members:
-            name = _relative(member.filename, member.is_dir(), path)
+            folder = member.filename.endswith("/")  # zipfile's own question fails on no name at all
+            name = _relative(member.filename, folder, path)
             if name is None:
                 self.junk.append(member.filename)
-            elif member.is_dir():
+            elif folder:
                 if not is_junk(name):
                     self._add_folder(name)
             else:

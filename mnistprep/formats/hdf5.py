@@ -94,7 +94,7 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
     for plan in _plans(path):
         for name in plan.ignored:
             progress.note(f"{plan.file.name}: {printable(name, 60)} is ignored")
-        names = plan.classes if names is None else names
+        names = _named.agreed(names, plan.classes, plan.file)
         for split, examples, width in _splits(plan, progress):
             found.setdefault(split, []).append(examples)
             widths.append(width)

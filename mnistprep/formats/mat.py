@@ -78,7 +78,7 @@ def read(
         if both := found.keys() & content.splits.keys():
             raise FormatError(f"{path}: two files hold {' and '.join(sorted(both))}; keep one")
         found |= content.splits
-        names = content.classes if names is None else names
+        names = _named.agreed(names, content.classes, file)
         widths.append(content.width)
     if not found:
         raise FormatError(f"{path}: no .mat files here")

@@ -205,7 +205,7 @@ def write(
             continue
         form = _hub_write.schema(dataset, name, empty)
 
-        def opened(file: Path, form: Any = form) -> Any:
+        def opened(file: BinaryIO, form: Any = form) -> Any:
             # Without dictionaries: labels behind a damaged one come out as others, unnoticed.
             return parquet.ParquetWriter(
                 file, form, compression=compression, use_dictionary=False, write_page_checksum=True
@@ -227,6 +227,14 @@ def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:
     files = _files(path)
     if (chosen := _hub_split.rows(_READER, files, split)) is not None:
         return _hub.places(_READER, next(iter(files.values())), chosen[indices].tolist())
-    if list(files) == ["train"] and split == "test":  # one file that was cut
-        return _hub.places(_READER, files["train"], [OPENML["train"] + index for index in indices])
-    return _hub.places(_READER, files.get(split, []), indices)
+    if split in files:
+        return _hub.places(_READER, files[split], indices)
+    [group] = files.values()  # one file that was cut
+    if sum(map(_count, group)) != sum(OPENML.values()):  # where, the reader was told
+        return [f"{path}, row {index} of {split}" for index in indices]
+    return _hub.places(_READER, group, [OPENML["train"] + index for index in indices])
+
+
+def _count(file: Path) -> int:
+    with _hub.translated(file), _opened(file) as parquet:
+        return int(parquet.metadata.num_rows)
