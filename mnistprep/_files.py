@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from mnistprep.errors import MissingPath, MnistprepError, TargetError, describe
 
@@ -117,9 +120,30 @@ def staging_folder(parent: Path) -> Iterator[Path]:
         (folder / _OLD).mkdir()
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if lock >= 0:
-            os.close(lock)
+        with undisturbed():
+            shutil.rmtree(folder, ignore_errors=True)
+            if lock >= 0:
+                os.close(lock)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ctrl-C, and SIGTERM where it is handled, take effect behind the block, not within it."""
+    before: dict[signal.Signals, Any] = {}
+    caught: list[signal.Signals] = []
+    if threading.current_thread() is threading.main_thread():  # no other gets signals
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if callable(signal.getsignal(number)):
+                before[number] = signal.signal(
+                    number, lambda number, frame: caught.append(signal.Signals(number))
+                )
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if caught:
+            before[caught[0]](caught[0], None)
 
 
 def _move(staged: Path, target: Path, aside: Path, overwrite: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 from weakref import finalize
 
 from mnistprep import _archives, _provenance, formats
-from mnistprep._files import atomic_path, existing, refuse_existing
+from mnistprep._files import atomic_path, existing, refuse_existing, undisturbed
 from mnistprep._progress import Progress, quiet
 from mnistprep._provenance import Origin
 from mnistprep.dataset import Dataset, Split
@@ -37,23 +38,24 @@ class Found:
     """A dataset with where it came from.
 
     format: the name of its format. path: where it was found: the path that was asked for, a folder
-    in it, or, for what an archive held, the archive's path and the member's behind it.
+    in it, or, for what an archive held, the archive's path and the member's behind it. at: where
+    that lies, a temporary folder for an archive's member, which goes with this object.
     """
 
     dataset: Dataset
     format: str
     path: Path
-    _at: Path
+    at: Path
     _files: Mapping[str, tuple[Path, str]] = field(default_factory=dict)  # one for each split
 
     def places(self, split: str, indices: Sequence[int]) -> list[str]:
         """Where the examples `indices` of a split are, for messages to a person."""
-        file, named = self._files.get(split, (self._at, split))
+        file, named = self._files.get(split, (self.at, split))
         try:
             found = formats.get(self.format).places(file, named, indices)
         except FormatError:  # not clear without the options that it was read with
             found = [f"{file}, {named}[{index}]" for index in indices]
-        return [place.replace(str(self._at), str(self.path)) for place in found]
+        return [place.replace(str(self.at), str(self.path)) for place in found]
 
 
 def read(
@@ -219,19 +221,21 @@ def write(
     formats.check_installed(name)
     formats.check_options(name, options)
     papers: dict[str, str] = {}  # what lies beside a target that is one file
-    with atomic_path(target, overwrite=overwrite) as staging:
-        writer(dataset, staging, progress=progress, **_workers(writer, workers), **options)
-        if provenance:
-            content = _provenance.document(dataset, name, options, origin or Origin(dataset))
-            papers = _provenance.papers(dataset, staging, content, croissant=croissant)
-            for paper in papers:
-                beside = target.with_name(paper)
-                refuse_existing(beside, overwrite=overwrite or _provenance.is_stale(beside))
-    for paper, text in papers.items():
-        with atomic_path(target.with_name(paper), overwrite=True) as staging:
-            _provenance.write_text(staging, text)
-    if overwrite:
-        _provenance.remove_stale(target, papers)
+    with ExitStack() as appearing:
+        with atomic_path(target, overwrite=overwrite) as staging:
+            writer(dataset, staging, progress=progress, **_workers(writer, workers), **options)
+            if provenance:
+                content = _provenance.document(dataset, name, options, origin or Origin(dataset))
+                papers = _provenance.papers(dataset, staging, content, croissant=croissant)
+                for paper in papers:
+                    beside = target.with_name(paper)
+                    refuse_existing(beside, overwrite=overwrite or _provenance.is_stale(beside))
+            appearing.enter_context(undisturbed())  # the target, and what lies beside it
+        for paper, text in papers.items():
+            with atomic_path(target.with_name(paper), overwrite=True) as staging:
+                _provenance.write_text(staging, text)
+        if overwrite:
+            _provenance.remove_stale(target, papers)
     return target
 
 

@@ -121,7 +121,7 @@ def _write_labels(found: convert.Found, target: Path, name: str, overwrite: bool
     from mnistprep.labels import read_tables, write_csv
 
     refuse_existing(target, overwrite=overwrite, sources=[found.path])
-    write_csv(read_tables(found._at, name), target, overwrite=overwrite)
+    write_csv(read_tables(found.at, name), target, overwrite=overwrite)
 
 
 def _identity(dataset: Dataset, split: str, digest: Digest) -> str:

@@ -5,24 +5,20 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from mnistprep import catalog, convert, formats, sources
+from mnistprep import convert, formats, sources
 from mnistprep._differences import differences
 from mnistprep._files import staging_folder
 from mnistprep._progress import Progress, quiet
+from mnistprep._truth import NONE, ORIGINAL, OTHER, WRONG, Truth
 from mnistprep.dataset import Dataset, Digest
-from mnistprep.errors import FetchError, MnistprepError, UnsupportedError, UsageError
-from mnistprep.inspection import match
+from mnistprep.errors import MnistprepError, UnsupportedError, UsageError
 
 if TYPE_CHECKING:
     from mnistprep.training import Trained
-
-ACCURACY = 0.98  # what the fast recipe must reach on the test split, unless the catalog says other
-ORIGINAL, OTHER, WRONG, NONE = "original", "another", "wrong", "-"
 
 
 @dataclass(frozen=True)
@@ -117,94 +113,6 @@ class _Demands:
     reading: Mapping[str, Any]
 
 
-class _Truth:
-    """What a dataset should be: digests at once, the examples when something has to be located."""
-
-    def __init__(
-        self,
-        name: str | None,
-        source: Dataset | None,
-        load: Callable[[str], Dataset],
-        *,
-        known: catalog.Published | None = None,
-    ) -> None:
-        self.name, self.source, self._load = name, source, load
-        self._row = known or catalog.DATASETS.get(name or "")
-        row = self._row
-        published = row is not None and (known or (bool(row.files) and row.identifiable))
-        if source is None and name is not None and not published:
-            self.source = load(name)
-
-    @property
-    def title(self) -> str:
-        """What messages call it."""
-        if self._row:
-            return self._row.title
-        return self.source.name if self.source is not None else "a published dataset"
-
-    @property
-    def unnamed(self) -> bool:
-        """Whether nobody said what is expected."""
-        return self.name is None and self.source is None
-
-    @property
-    def accuracy(self) -> float:
-        """What a recipe must reach on the test split."""
-        return self._row.least_accuracy if self._row else ACCURACY
-
-    @cached_property
-    def known(self) -> dict[str, Digest]:
-        """The digests of the source, when there is one."""
-        return {} if self.source is None else self.source.digests()
-
-    def splits(self) -> tuple[str, ...]:
-        """The splits that are expected."""
-        if self.source is not None:
-            return tuple(self.known)
-        return tuple(self._row.splits) if self._row else ("train", "test")
-
-    def settled(self, found: Dataset, digests: dict[str, Digest]) -> _Truth:
-        """Where nobody said what is expected: the dataset that the first known split is of."""
-        if not self.unnamed:
-            return self
-        for split, digest in digests.items():
-            if same := match(found, split, digest):
-                return _Truth(same.dataset.name, None, self._load, known=same.dataset)
-        return self
-
-    def order(self, found: Dataset, split: str, digest: Digest) -> str:
-        """Whether the split is right, and in which order."""
-        if self.source is not None:
-            true = self.known[split]
-            if (digest.images, digest.labels) == (true.images, true.labels):
-                return ORIGINAL
-            return OTHER if digest.unordered == true.unordered else WRONG
-        same = match(found, split, digest)
-        if same is None or (same.split, same.dataset.name) != (split, self.name):
-            return WRONG
-        return ORIGINAL if same.in_order else OTHER
-
-    def examples(self, found: Dataset, split: str) -> Dataset | None:
-        """The dataset itself, to find what differs; None when there is none to compare with.
-
-        What nobody has named is compared with MNIST, where it could be MNIST by its size.
-        """
-        if self.source is not None:
-            return self.source
-        mnist = catalog.DATASETS["mnist"]
-        size = sum(map(len, found.parts(split)))
-        if self.name is None and (found.shape, size) != (mnist.shape, mnist.splits[split]):
-            return None
-        return self._published
-
-    @cached_property
-    def _published(self) -> Dataset | None:
-        try:
-            return self._load(self.name or "mnist")
-        except FetchError:
-            return None
-
-
 class _Heard:
     """A Progress that keeps what a reader notes, which may say what is wrong."""
 
@@ -272,7 +180,7 @@ def verify(
 
     demands = _Demands(tuple(splits), train, min_accuracy, recipe, device, seed, workers, options)
     if paths:
-        truth = _Truth(dataset, source, load)
+        truth = Truth(dataset, source, load)
         checks = [_check(Path(path), format, truth, demands, str(path), progress) for path in paths]
         return VerifyReport(tuple(checks))
     return _verify_formats(formats, dataset or "mnist", source, load, demands, progress)
@@ -290,7 +198,7 @@ def _verify_formats(
         formats.get(name)
         formats.check_installed(name)
     whole = load(dataset) if source is None else source
-    truth = _Truth(dataset if source is None else None, whole, load)
+    truth = Truth(dataset if source is None else None, whole, load)
     checks = []
     for name in names or formats.FORMATS:
         begun = perf_counter()
@@ -314,7 +222,7 @@ def _verify_formats(
 def _check(
     path: Path,
     format: str | None,
-    truth: _Truth,
+    truth: Truth,
     demands: _Demands,
     shown: str | None,
     progress: Progress,
@@ -357,7 +265,7 @@ def _check(
 
 
 def _compare(
-    source: convert.Found, digests: dict[str, Digest], truth: _Truth, splits: tuple[str, ...]
+    source: convert.Found, digests: dict[str, Digest], truth: Truth, splits: tuple[str, ...]
 ) -> tuple[str, list[str]]:
     found, where = source.dataset, source.path
     orders, problems = [], []
@@ -387,7 +295,7 @@ def _compare(
 def _train(
     found: Dataset,
     digests: dict[str, Digest],
-    truth: _Truth,
+    truth: Truth,
     demands: _Demands,
     progress: Progress,
 ) -> tuple[Trained | None, float | None, list[str]]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -228,3 +231,33 @@ def test_croissant_describes_no_columns_that_its_readers_would_not_find(
         listed = (tmp_path / "b" / split / "metadata.csv").read_text().splitlines()[1:]
         names = {row[f"{split}/file_name"].decode() for row in records(split)}
         assert names == {line.partition(",")[0] for line in listed}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names here are bytes of any kind")
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_name_that_is_no_utf8(name: str, tmp_path: Path, digits: Dataset) -> None:
+    """The bytes of a name are of no concern to what is written under it, metadata included."""
+    target = tmp_path / os.fsdecode(b"\xff")
+    mnistprep.write(digits, target, name, croissant=True)
+    assert mnistprep.read(target).digests() == digits.digests()
+    for paper in tmp_path.rglob("*.json"):
+        json.loads(paper.read_text(encoding="utf-8"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kill ends the process there")
+def test_an_interruption_does_not_part_an_export_from_its_document(
+    tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C between the two takes effect behind both, and no staging folder stays."""
+
+    def interrupted(path: Path, text: str) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        path.write_text(text, encoding="utf-8")
+
+    monkeypatch.setattr("mnistprep._provenance.write_text", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        mnistprep.write(digits, tmp_path / "digits.npz")
+    assert signal.getsignal(signal.SIGINT) is before
+    found = sorted(path.name for path in tmp_path.iterdir())
+    assert found == ["digits.npz", "digits.npz.mnistprep.json"]

@@ -45,6 +45,8 @@ def _document(name: str) -> dict[str, Any]:
         "mean": row.mean,
         "std": row.std,
         "mirrors": list(row.mirrors),
+        "archive": [] if row.archive is None else list(row.archive.urls),
+        "by hand": row.by_hand,
         "digests": {
             split: {"images": d.images, "labels": d.labels, "unordered": d.unordered}
             for split, d in row.digests.items()

@@ -24,7 +24,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -263,8 +263,8 @@ _READER = _hub.Reader(_schema, _batches)
 class _Writer:
     """A stream of record batches, each with the checksum of its labels."""
 
-    def __init__(self, file: Path, form: Any) -> None:
-        self._stream = _extras.load("pyarrow.ipc").new_stream(str(file), form)
+    def __init__(self, file: BinaryIO, form: Any) -> None:
+        self._stream = _extras.load("pyarrow.ipc").new_stream(file, form)
 
     def __enter__(self) -> _Writer:
         return self
@@ -307,7 +307,7 @@ def write(
             _describe(dataset, split, name, files)
         progress.start(f"write {name}", len(split), "examples")
 
-        def opened(file: Path, form: Any = form) -> _Writer:
+        def opened(file: BinaryIO, form: Any = form) -> _Writer:
             return _Writer(file, form)
 
         _hub_write.write(

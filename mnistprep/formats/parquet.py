@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, BinaryIO, Literal, get_args
 
 from mnistprep import _extras, _foreign
 from mnistprep._files import head
@@ -164,9 +165,14 @@ def _batches(file: Path, columns: list[str]) -> Iterator[Any]:
             raise FormatError(f"{file}: rows are missing; the file is damaged: get it again")
 
 
-def _opened(file: Path) -> Any:
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
     parquet = _extras.load("pyarrow.parquet")
-    return parquet.ParquetFile(file, page_checksum_verification=True)
+    with (
+        file.open("rb") as source,  # pyarrow opens no name that is not UTF-8
+        parquet.ParquetFile(source, page_checksum_verification=True) as opened,
+    ):
+        yield opened
 
 
 _READER = _hub.Reader(_schema, _batches)

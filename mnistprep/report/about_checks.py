@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mnistprep._truth import NONE, OTHER, WRONG
 from mnistprep.report.display import plural, share, text
-from mnistprep.verification import NONE, OTHER, WRONG, Check, VerifyReport
+from mnistprep.verification import Check, VerifyReport
 
 PROBLEMS = 40  # shown of each check
 _LENGTH = 400  # letters of a problem
