@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,3 +68,21 @@ def test_a_crash_or_a_hang_of_the_library_is_damage(
     leaving = _isolated.run(hang, "file")
     assert next(leaving) == 1
     leaving.close()
+
+
+@pytest.mark.skipif(shutil.which("prlimit") is None, reason="prlimit(1) limits the file size")
+@pytest.mark.parametrize("layout", ["keras", "fuel", "caffe", "hf"])
+def test_a_full_disk_is_a_message(tmp_path: Path, layout: str) -> None:
+    """libhdf5 crashes where it cannot write; nothing of that reaches the user."""
+    target = "out.hdf5" if layout in ("keras", "fuel") else "out"
+    result = subprocess.run(
+        [
+            *("prlimit", "--fsize=20000", sys.executable, "-m", "mnistprep", "export", "--json"),
+            *("--format", "hdf5", "--dataset", "synth:600,100", "-O", f"layout={layout}"),
+            *("--output", target),
+        ],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 1, result.stderr
+    assert "cannot write" in json.loads(result.stdout)["error"]
+    assert list(tmp_path.iterdir()) == []

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,7 +31,7 @@ from mnistprep._progress import Progress, quiet
 from mnistprep._text import printable
 from mnistprep.dataset import Dataset, Split, concatenate, idx_label_type
 from mnistprep.errors import FormatError, UnsupportedError, UsageError
-from mnistprep.formats import _hdf5, _named, _sidecar
+from mnistprep.formats import _hdf5, _isolated, _named, _sidecar
 from mnistprep.formats._splits import PUBLISHED, by_split, named_split
 
 SUFFIXES: tuple[str, ...] = (".h5", ".hdf5", ".hdf")
@@ -267,43 +268,57 @@ def write(
         )
     if layout == "caffe" and len(dataset.classes) > _FLOAT_LABELS:
         raise UnsupportedError(f"labels in float32 end at {_FLOAT_LABELS:,} classes")
-    if single:
-        with _new(path) as file:
-            _write_single(_Writer(file, compression, progress), dataset, layout)
-            if names := _named.named_classes(dataset):
-                text = names.encode()
-                kind = _extras.load("h5py").string_dtype("utf-8", len(text))
-                file.create_dataset(_named.CLASSES, data=np.array(text, kind))
-        return
-    path.mkdir()
-    for name, split in dataset.splits.items():
-        stem = PUBLISHED[name] if layout == "hf" else name
-        with _new(path / f"{stem}.h5") as file:
-            writer = _Writer(file, compression, progress)
-            if layout == "hf":
-                writer.images("image", [split])
-                writer.labels("label", [split], "<i8")
-            else:
-                writer.images("data", [split], "<f4", first=True)
-                writer.labels("label", [split], "<f4")
-        if layout == "caffe":
-            (path / f"{name}.txt").write_text(f"{stem}.h5\n", encoding="ascii", newline="\n")
-    _sidecar.write(dataset, path)
+    if not single:
+        path.mkdir()
+    contents = _single if single else _several
+    progress.start("write arrays", len(dataset), "examples")
+    try:
+        # libhdf5 crashes where a write fails, as on a full disk: the crash must not be ours.
+        for done in _isolated.run(partial(contents, dataset, path, layout, compression), str(path)):
+            progress.advance(done)
+    except FormatError:
+        raise OSError("HDF5 failed to write it; is the disk full?") from None
+    if not single:
+        _sidecar.write(dataset, path)
 
 
 def _new(path: Path) -> Any:
     return _extras.load("h5py").File(path, "x", libver=("earliest", "v110"))
 
 
-def _write_single(writer: _Writer, dataset: Dataset, layout: str) -> None:
+def _several(dataset: Dataset, path: Path, layout: str, compression: str) -> Iterator[int]:
+    for name, split in dataset.splits.items():
+        stem = PUBLISHED[name] if layout == "hf" else name
+        with _new(path / f"{stem}.h5") as file:
+            writer = _Writer(file, compression)
+            if layout == "hf":
+                yield from writer.images("image", [split])
+                writer.labels("label", [split], "<i8")
+            else:
+                yield from writer.images("data", [split], "<f4", first=True)
+                writer.labels("label", [split], "<f4")
+        if layout == "caffe":
+            (path / f"{name}.txt").write_text(f"{stem}.h5\n", encoding="ascii", newline="\n")
+
+
+def _single(dataset: Dataset, path: Path, layout: str, compression: str) -> Iterator[int]:
+    with _new(path) as file:
+        yield from _write_single(_Writer(file, compression), dataset, layout)
+        if names := _named.named_classes(dataset):
+            text = names.encode()
+            kind = _extras.load("h5py").string_dtype("utf-8", len(text))
+            file.create_dataset(_named.CLASSES, data=np.array(text, kind))
+
+
+def _write_single(writer: _Writer, dataset: Dataset, layout: str) -> Iterator[int]:
     kind = idx_label_type(len(dataset.classes)).replace(">", "<")
     if layout == "keras":
         for name, split in dataset.splits.items():
-            writer.images(f"x_{name}", [split])
+            yield from writer.images(f"x_{name}", [split])
             writer.labels(f"y_{name}", [split], kind)
         return
     splits = list(dataset.splits.values())
-    writer.images("features", splits, first=True)
+    yield from writer.images("features", splits, first=True)
     writer.labels("targets", splits, kind, column=True)
     writer.parts({name: len(split) for name, split in dataset.splits.items()})
 
@@ -311,13 +326,13 @@ def _write_single(writer: _Writer, dataset: Dataset, layout: str) -> None:
 class _Writer:
     """Arrays of splits, one after the other, in an open file."""
 
-    def __init__(self, file: Any, compression: str, progress: Progress) -> None:
-        self._file, self._compression, self._progress = file, compression, progress
+    def __init__(self, file: Any, compression: str) -> None:
+        self._file, self._compression = file, compression
 
     def images(
         self, name: str, splits: list[Split], kind: str = "|u1", *, first: bool = False
-    ) -> None:
-        """The pictures of `splits` as bytes, or in a float type divided by 256."""
+    ) -> Iterator[int]:
+        """The pictures of `splits` as bytes, or in a float type divided by 256; yields counts."""
         shape, count = splits[0].shape, sum(map(len, splits))
         if first:
             shape = (shape[2] if len(shape) == 3 else 1, *shape[:2])
@@ -326,7 +341,6 @@ class _Writer:
         for dim, axis in zip(array.dims, axes, strict=True):
             dim.label = axis
         rows = array.chunks[0] if array.chunks else 1
-        self._progress.start(f"write {name}", count, "examples")
         at = 0
         for images in _steps(splits, rows * max(1, 8192 // rows)):
             if first:
@@ -334,7 +348,7 @@ class _Writer:
             values = images if kind == "|u1" else images.astype(kind) / np.float32(256)
             array[at : at + len(images)] = values
             at += len(images)
-            self._progress.advance(len(images))
+            yield len(images)
 
     def labels(self, name: str, splits: list[Split], kind: str, *, column: bool = False) -> None:
         """The labels of `splits`, as one row or one column."""
