@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import mnistprep
 from mnistprep import Dataset
+from mnistprep.cli import main
 
 SYNTH = "synth:120,40"
 LEFTOVERS = ".mnistprep-*"
@@ -327,3 +329,24 @@ def test_a_dead_mirror_in_the_environment_hinders_nothing_else(tmp_path: Path) -
     run("export", "-f", "npz", "--dataset", SYNTH, cwd=tmp_path, MNISTPREP_MIRROR=gone)
     failed = run("export", "-f", "npz", cwd=tmp_path, code=1, MNISTPREP_MIRROR=gone)
     assert "gone" in failed.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["inspect", "missing.npz"],
+        ["inspect", ".", "-R", "nope=1"],
+        ["convert", "missing.npz", "out.csv"],
+        ["export", "--format", "csv", "--limit", "-1"],
+        ["export", "--format", "csv", "--split", "nope"],
+        ["export", "--format", "nope"],
+        ["export", "--format", "csv", "-O", "nope=1"],
+    ],
+)
+def test_wrong_values_are_a_document_too(tmp_path: Path, arguments: list[str]) -> None:
+    """With --json, standard output has one document also where an option's value is wrong."""
+    result = CliRunner().invoke(main, [*arguments, "--json"])
+    assert result.exit_code == 2
+    found = json.loads(result.stdout)
+    assert found["exit_code"] == 2
+    assert found["error"]

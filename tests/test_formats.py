@@ -19,6 +19,7 @@ from mnistprep import Dataset, Split, formats
 from mnistprep._progress import Quiet
 from mnistprep.convert import convert, locate
 from mnistprep.errors import DetectionError, FormatError, UnsupportedError
+from mnistprep.formats._splits import named_split
 
 FORMATS = tuple(name for name in formats.FORMATS if formats.missing(name) is None)
 JOINED = {"idx", "idx-gz", "npz"}  # no place for `valid`
@@ -353,3 +354,17 @@ def test_a_file_for_each_split(tmp_path: Path, name: str) -> None:
     )
     with pytest.raises(DetectionError, match="several datasets"):
         mnistprep.read(tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("values.csv", None), ("device_1.csv", None), ("latest.csv", None), ("mnist.csv", None),
+        ("val.csv", "valid"), ("x_valid.npz", "valid"), ("validation-00000.parquet", "valid"),
+        ("valset.h5", "valid"), ("dev.tsv", "valid"), ("training.pt", "train"),
+        ("t10k-images", "test"), ("eval.tar", "test"), ("mnist_test.csv", "test"),
+    ],
+)  # fmt: skip
+def test_the_split_that_a_name_says(name: str, expected: str | None) -> None:
+    """A word of the name begins it; other words that begin alike do not count."""
+    assert named_split(name) == expected

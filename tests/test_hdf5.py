@@ -40,8 +40,13 @@ def check(path: Path, dataset: Dataset, notes: int = 0) -> Dataset:
 # What mnistprep wrote
 
 
-@pytest.mark.parametrize("compression", ["gzip", "none"])
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    ("layout", "compression"),
+    [
+        *((layout, "none") for layout in LAYOUTS),
+        *(pytest.param(layout, "gzip", marks=pytest.mark.slow) for layout in LAYOUTS),
+    ],
+)
 def test_every_layout_keeps_everything(tmp_path: Path, layout: str, compression: str) -> None:
     """Pictures, labels, splits and class names come back from each layout, for every odd set."""
     odd = {**ODD, "flat": Dataset("x", {"train": split(5, (1, 4, 7))}, ("0", "1", "2"))}

@@ -267,7 +267,9 @@ def test_a_recipe_of_ones_own_is_not_saved_under_a_known_name(digits: Dataset) -
 
 
 @pytest.mark.parametrize("keep", ["last", "best"])
-@pytest.mark.parametrize("name", ["fast", "mlp", "lenet5", "numpy"])
+@pytest.mark.parametrize(
+    "name", ["fast", "mlp", "lenet5", pytest.param("numpy", marks=pytest.mark.slow)]
+)
 def test_a_run_goes_on_to_the_same_weights(name: str, keep: str, digits: Dataset) -> None:
     """From wherever it stopped, with Adam, momentum or none, last or best."""
     train, valid = digits.splits["train"], digits.splits["valid"]

@@ -56,6 +56,9 @@ class Commands(click.Group):
             failure = (WrongUsage if isinstance(error, UsageError) else Failure)(str(error))
         except Failure as error:
             failure = error
+        except click.UsageError as error:
+            _as_json(ctx, error.format_message(), error.exit_code)
+            raise
         except KeyboardInterrupt:
             failure = Failure("interrupted; nothing partial is left behind")
         except OSError as error:
@@ -64,10 +67,14 @@ class Commands(click.Group):
             failure = Failure(describe(error))
         except MemoryError:
             failure = Failure("out of memory; choose fewer examples with --limit")
-        if ctx.meta.get(JSON):
-            with suppress(OSError):  # standard output may be what has failed
-                click.echo(json.dumps({"error": failure.message, "exit_code": failure.exit_code}))
+        _as_json(ctx, failure.message, failure.exit_code)
         raise failure
+
+
+def _as_json(ctx: click.Context, message: str, code: int) -> None:
+    if ctx.meta.get(JSON):
+        with suppress(OSError):  # standard output may be what has failed
+            click.echo(json.dumps({"error": message, "exit_code": code}))
 
 
 class _terminated_as_interrupted:  # noqa: N801  (a context manager, named as it reads)

@@ -35,9 +35,19 @@ def options(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
     return apply
 
 
+def _json_asked(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    context.meta[JSON] = value  # before the other options are looked at, whose errors it concerns
+    return value
+
+
 output = options(
     click.option(
-        "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
+        "--json",
+        "as_json",
+        is_flag=True,
+        is_eager=True,
+        callback=_json_asked,
+        help="Print one JSON document and nothing else.",
     ),
     click.option("--quiet", "-q", is_flag=True, help="No progress, no notes, no summary."),
 )

@@ -11,8 +11,10 @@ from mnistprep.dataset import SPLITS, Split
 from mnistprep.errors import UsageError
 
 _WORDS = (
-    ("train", "train"), ("test", "test"), ("t10k", "test"), ("eval", "test"),
-    ("val", "valid"), ("dev", "valid"),
+    ("train", "train"), ("test", "test"), ("t10k", "test"),
+    # Whole words: `values`, `device` and `evaluator` say nothing.
+    (r"eval(uation)?(set|data)?(?![a-z])", "test"),
+    (r"(val(id(ation)?)?|dev(elopment)?)(set|data)?(?![a-z])", "valid"),
 )  # fmt: skip
 
 
@@ -21,7 +23,7 @@ OPENML = {"train": 60_000, "test": 10_000}  # pictures of 28x28 that one file ha
 
 
 def named_split(name: str) -> str | None:
-    """The split that a word of the name begins with, if any: `latest` has no `test`."""
+    """The split that a word of the name begins with, if any: `latest` has none."""
     lower = name.lower()
     return next((s for word, s in _WORDS if re.search(rf"(?<![a-z]){word}", lower)), None)
 
