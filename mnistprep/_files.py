@@ -175,6 +175,22 @@ def _make_parents(folder: Path) -> list[Path]:
     return missing[::-1]
 
 
+@contextmanager
+def entered(path: Path) -> Iterator[tuple[str, int | None]]:
+    """What a name in the folder starts with, and its descriptor where the system takes one.
+
+    With it the way to the folder is walked once, and not for every file.
+    """
+    if os.open not in os.supports_dir_fd:
+        yield f"{path}{os.sep}", None
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        yield "", descriptor
+    finally:
+        os.close(descriptor)
+
+
 def existing(path: Path) -> Path:
     """The path, if something is there; raises MissingPath otherwise."""
     try:

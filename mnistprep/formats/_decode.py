@@ -124,9 +124,10 @@ def fill(
     """
     plain, places = list[bytes](), list[int]()  # as mnistprep writes them, which is fast
     count, remarks = 0, Remarks()
+    lines_of = _png.plain_reader(form.shape)
     for k, data in pictures:
         count += 1
-        lines = _png.plain_lines(data, form.shape)
+        lines = lines_of(data)
         if lines is not None:
             plain.append(lines)
             places.append(k)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Literal
@@ -16,12 +15,7 @@ Kind = Literal["png", "bmp", "pgm", "tiff", "webp"]
 Compression = Literal["fast", "small", "none"]
 Encoder = Callable[[Images], Iterator[bytes]]
 
-# What zlib is told. Fast: runs alone; small: everything it has, four times as slow on digits.
-_LEVELS = {
-    "fast": (6, zlib.Z_RLE),
-    "small": (9, zlib.Z_DEFAULT_STRATEGY),
-    "none": (0, zlib.Z_DEFAULT_STRATEGY),
-}
+_LEVELS = {"fast": _png.QUICK, "small": 9, "none": 0}
 _SIDES = {"webp": 16383, "bmp": 2**31 - 1}  # the largest width and height
 
 
@@ -37,8 +31,7 @@ def encoder(kind: Kind, compression: Compression, shape: tuple[int, ...]) -> tup
     if max(shape[:2]) > _SIDES.get(kind, max(shape)):
         raise UnsupportedError(f"{kind.upper()} holds at most {_SIDES[kind]:,} pixels a side")
     if kind == "png":
-        level, strategy = _LEVELS[compression]
-        return partial(_png.encode, level=level, strategy=strategy), ".png"
+        return partial(_png.encode, level=_LEVELS[compression]), ".png"
     if kind == "pgm":
         return _netpbm, ".ppm" if len(shape) == 3 else ".pgm"
     return partial(_by_pillow, kind), ".tif" if kind == "tiff" else f".{kind}"

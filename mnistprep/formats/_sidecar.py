@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnistprep.dataset import Dataset, Split, default_classes
+from mnistprep.dataset import Dataset, Split, default_classes, top_label
 from mnistprep.errors import FormatError
 
 NAME = "mnistprep.json"
@@ -86,7 +86,7 @@ def classes(sidecar: Sidecar | None, splits: Mapping[str, Split], where: object)
     if sidecar is not None:
         return sidecar.classes
     for name, split in splits.items():
-        if len(split) and split.labels.max() >= _CLASSES_LIMIT:
+        if top_label(split.labels) >= _CLASSES_LIMIT:
             at = int(split.labels.argmax())
             raise FormatError(
                 f"{where}: label {split.labels[at]:,} of {name}[{at}] is beyond the "

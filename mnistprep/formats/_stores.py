@@ -18,11 +18,13 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from mnistprep import _archives, _tar
+from mnistprep._files import entered
 from mnistprep._streams import is_packed
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
 
 HEAD = 16  # bytes of a file that say whether it is a picture
+_USUAL = 4096  # bytes that a small picture has at most
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
 _SAMPLE_FOLDERS, _SAMPLE_FILES, _SAMPLE_MEMBERS = 60, 3000, 400
 
@@ -77,6 +79,12 @@ def is_junk(name: str) -> bool:
     return any(part.startswith(".") or part.lower() in _JUNK for part in name.split("/"))
 
 
+def _may_be_junk(names: list[str]) -> bool:
+    """Whether one of the names may be junk; of most folders, one look says that none is."""
+    text = "/" + "/".join(names).lower()
+    return "/." in text or any(word in text for word in _JUNK)
+
+
 def opened(path: Path, *, sample: bool = False) -> Store:
     """The files at `path`; of a sample only some, enough to say what they are.
 
@@ -106,25 +114,36 @@ class Folder(Store):
         files = self.folders.setdefault(folder, [])
         start = f"{folder}/" if folder else ""
         with os.scandir(self.path / folder) as entries:
-            for entry in islice(entries, most):
-                name = entry.name
-                if name.startswith(".") or name.lower() in _JUNK:
-                    self.junk.append(start + name)
-                elif entry.is_file(follow_symlinks=False):
-                    files.append(name)
-                elif entry.is_dir(follow_symlinks=False):
-                    waiting.append(start + name)
-                else:
-                    self.strange.append(start + name)
+            found = list(islice(entries, most))
+        names = [entry.name for entry in found if entry.is_file(follow_symlinks=False)]
+        if len(names) == len(found) and not _may_be_junk(names):
+            files += sorted(names)  # by far the most: the pictures of a class
+            return
+        for entry in found:
+            name = entry.name
+            if name.startswith(".") or name.lower() in _JUNK:
+                self.junk.append(start + name)
+            elif entry.is_file(follow_symlinks=False):
+                files.append(name)
+            elif entry.is_dir(follow_symlinks=False):
+                waiting.append(start + name)
+            else:
+                self.strange.append(start + name)
         files.sort()
 
     def read(self, names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
         """The bytes of each file, in the order of `names`."""
-        root = f"{self.path}{os.sep}"
-        for k, name in enumerate(names):
-            with open(root + name, "rb", buffering=0) as file:
-                data = file.read()
-            yield k, data
+        flags = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+        with entered(self.path) as (root, folder):
+            for k, name in enumerate(names):
+                descriptor = os.open(root + name, flags, dir_fd=folder)
+                try:
+                    data = os.read(descriptor, _USUAL)
+                    while more := os.read(descriptor, max(_USUAL, len(data))):
+                        data += more
+                finally:
+                    os.close(descriptor)
+                yield k, data
 
     def head(self, name: str) -> bytes:
         """The first bytes of a file."""

@@ -6,12 +6,14 @@ import os
 import tarfile
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from errno import ENOSPC
 from functools import partial
 from pathlib import Path
 
 from mnistprep import _workers
 from mnistprep._arrays import Images, release
+from mnistprep._files import entered
 from mnistprep._streams import write_gzip
 from mnistprep.errors import TargetError
 
@@ -19,6 +21,7 @@ _STEP = 1000  # pictures
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that zip has
 
 Encoder = Callable[[Images], Iterator[bytes]]
+Names = Callable[[int, int], Sequence[str]]  # of the pictures of a span
 
 
 class Target(ABC):
@@ -32,11 +35,11 @@ class Target(ABC):
         """Make a folder, with those that it lies in."""
 
     @abstractmethod
-    def file(self, name: str, data: bytes) -> None:
-        """Write a file."""
+    def file(self, name: str, parts: Iterable[bytes]) -> None:
+        """Write a file of these bytes."""
 
     @abstractmethod
-    def pictures(self, names: Sequence[str], images: Images, encode: Encoder) -> Iterator[int]:
+    def pictures(self, names: Names, images: Images, encode: Encoder) -> Iterator[int]:
         """Write a file of each picture; yields how many more are done."""
 
     @abstractmethod
@@ -71,66 +74,65 @@ class _Folder(Target):
     def __init__(self, path: Path, workers: int | None) -> None:
         super().__init__(path, workers)
         path.mkdir()
-        self._written: dict[str, int] = {}
+        self._written = 0
 
     def folder(self, name: str) -> None:
         (self.path / name).mkdir(parents=True)
 
-    def file(self, name: str, data: bytes) -> None:
-        self._count(name)
+    def file(self, name: str, parts: Iterable[bytes]) -> None:
+        self._written += 1
         with (self.path / name).open("xb") as file:
-            file.write(data)
+            file.writelines(parts)
 
-    def _count(self, name: str) -> None:
-        folder = name.rpartition("/")[0]
-        self._written[folder] = self._written.get(folder, 0) + 1
-
-    def pictures(self, names: Sequence[str], images: Images, encode: Encoder) -> Iterator[int]:
-        for name in names:
-            self._count(name)
+    def pictures(self, names: Names, images: Images, encode: Encoder) -> Iterator[int]:
+        self._written += len(images)
         save = partial(self._save, names, images, encode)
-        return _workers.run(save, len(names), size=_STEP, workers=self.workers)
+        return _workers.run(save, len(images), size=_STEP, workers=self.workers)
 
-    def _save(
-        self, names: Sequence[str], images: Images, encode: Encoder, start: int, stop: int
-    ) -> int:
-        root = f"{self.path}{os.sep}"
+    def _save(self, names: Names, images: Images, encode: Encoder, start: int, stop: int) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        for name, data in zip(names[start:stop], encode(images[start:stop]), strict=True):
-            descriptor = os.open(root + name, flags, 0o666)
-            try:
-                if os.write(descriptor, data) != len(data):
-                    raise OSError(28, os.strerror(28), root + name)  # ENOSPC: a part was taken
-            finally:
-                os.close(descriptor)
+        with entered(self.path) as (root, folder):
+            for name, data in zip(names(start, stop), encode(images[start:stop]), strict=True):
+                descriptor = os.open(root + name, flags, 0o666, dir_fd=folder)
+                try:
+                    if os.write(descriptor, data) != len(data):  # a part was taken
+                        raise OSError(ENOSPC, os.strerror(ENOSPC), str(self.path / name))
+                finally:
+                    os.close(descriptor)
         release(images[start:stop])
         return stop - start
 
     def close(self) -> None:
         """Count the files: a file system that takes two names for one would have fewer."""
-        for folder, count in self._written.items():
-            with os.scandir(self.path / folder) as entries:
-                there = sum(entry.is_file() for entry in entries)
-            if there != count:
-                raise TargetError(f"{self.path / folder}: {there:,} of {count:,} files are there")
+        there = _files_below(self.path)
+        if there != self._written:
+            raise TargetError(f"{self.path}: {there:,} of {self._written:,} files are there")
 
     def abandon(self) -> None:
         """Nothing is open."""
 
 
+def _files_below(folder: str | Path) -> int:
+    with os.scandir(folder) as entries:
+        return sum(
+            _files_below(entry.path) if entry.is_dir(follow_symlinks=False) else 1
+            for entry in entries
+        )
+
+
 class _Archive(Target):
     """Members in the order that they come in."""
 
-    def pictures(self, names: Sequence[str], images: Images, encode: Encoder) -> Iterator[int]:
+    def pictures(self, names: Names, images: Images, encode: Encoder) -> Iterator[int]:
         def encoded(start: int, stop: int) -> list[bytes]:
             found = list(encode(images[start:stop]))
             release(images[start:stop])
             return found
 
         at = 0
-        for part in _workers.run(encoded, len(names), size=_STEP, workers=self.workers):
-            for name, data in zip(names[at : at + len(part)], part, strict=True):
-                self.file(name, data)
+        for part in _workers.run(encoded, len(images), size=_STEP, workers=self.workers):
+            for name, data in zip(names(at, at + len(part)), part, strict=True):
+                self.file(name, [data])
             at += len(part)
             yield len(part)
 
@@ -143,8 +145,8 @@ class _Zip(_Archive):
     def folder(self, name: str) -> None:
         self._put(f"{name}/", b"", 0o40755, 0x10)
 
-    def file(self, name: str, data: bytes) -> None:
-        self._put(name, data, 0o100644, 0)
+    def file(self, name: str, parts: Iterable[bytes]) -> None:
+        self._put(name, b"".join(parts), 0o100644, 0)
 
     def _put(self, name: str, data: bytes, mode: int, dos: int) -> None:
         member = zipfile.ZipInfo(name, _DATE)
@@ -171,7 +173,8 @@ class _Tar(_Archive):
     def folder(self, name: str) -> None:
         self._header(name, 0, tarfile.DIRTYPE, 0o755)
 
-    def file(self, name: str, data: bytes) -> None:
+    def file(self, name: str, parts: Iterable[bytes]) -> None:
+        data = b"".join(parts)
         self._header(name, len(data), tarfile.REGTYPE, 0o644)
         self._file.write(data + bytes(-len(data) % tarfile.BLOCKSIZE))
 

@@ -17,7 +17,15 @@ from mnistprep.dataset import SPLITS
 from mnistprep.errors import FormatError
 from mnistprep.formats import _flatnames, _labelfile, _labels, _sidecar
 from mnistprep.formats._flatnames import natural
-from mnistprep.formats._folders import MAGIC, SPLIT_FOLDERS, Folders, last, split_word, stem
+from mnistprep.formats._folders import (
+    MAGIC,
+    SPLIT_FOLDERS,
+    Folders,
+    is_called_picture,
+    last,
+    split_word,
+    stem,
+)
 from mnistprep.formats._stores import Store
 
 INDEX = "index.txt"
@@ -45,13 +53,13 @@ class Tree:
     """What a tree holds; names are the store's.
 
     top: the folder that the tree starts in; files: the pictures of each split, in order; labels:
-    of each picture; classes: names in label order; shape: of the pictures, where a sidecar says it;
-    notes: sentences about what was decided or ignored.
+    theirs, in the same order; classes: names in label order; shape: of the pictures, where a
+    sidecar says it; notes: sentences about what was decided or ignored.
     """
 
     top: str
     files: dict[str, list[str]]
-    labels: dict[str, int]
+    labels: dict[str, list[int]]
     classes: tuple[str, ...]
     shape: tuple[int, ...] | None = None
     notes: list[str] = field(default_factory=list)
@@ -139,6 +147,8 @@ def plan(store: Store, *, unlabelled: bool = False) -> Tree:
     if store.strange:
         where = store.where(sorted(store.strange)[0])
         raise FormatError(f"{where}: a link or special file; put a copy in its place")
+    if written := _as_written(store):
+        return written
     folders = Folders(store)
     top = _unwrapped(folders, "")
     sidecar = _find_sidecar(store, top)
@@ -150,13 +160,14 @@ def plan(store: Store, *, unlabelled: bool = False) -> Tree:
             raise FormatError(f"{store.path}: a class is called {UNLABELLED!r} already")
         classes = (*classes, UNLABELLED)
     tree = Tree(top, {}, {}, classes, sidecar.shape if sidecar else None)
+    labels: dict[str, int] = {}
     for split in (name for name in SPLITS if name in found.labels):
         group = found.labels[split]
         for name, text in group.items():
-            tree.labels[name] = len(classes) - 1 if text is None else numbers[text]
+            labels[name] = len(classes) - 1 if text is None else numbers[text]
         files = list(group)
         if split in found.by_folder:
-            files.sort(key=lambda name: (tree.labels[name], name))
+            files.sort(key=lambda name: (labels[name], name))
         if files or (sidecar and split in found.listed):
             tree.files[split] = files
     tree.notes = found.notes + _ignored(folders, top, tops, found, own=sidecar is not None)
@@ -164,6 +175,46 @@ def plan(store: Store, *, unlabelled: bool = False) -> Tree:
     if index in folders.others(top) and not found.listed:
         _order(store, tree, index, found.labels)
         tree.own = sidecar is not None
+    tree.labels = {split: [labels[name] for name in files] for split, files in tree.files.items()}
+    return tree
+
+
+def _as_written(store: Store) -> Tree | None:
+    """The tree, if it is just as mnistprep wrote it; None if anything is otherwise.
+
+    Of what most trees are this takes a tenth of the time that all others take to be told.
+    """
+    top = store.folders[""]
+    if store.junk or not {INDEX, _sidecar.NAME} <= set(top) <= _OWN:
+        return None
+    sidecar = _find_sidecar(store, "")
+    try:
+        lines = store.one(INDEX).decode().splitlines()
+    except ValueError:
+        return None
+    if sidecar is None or not all(map(is_called_picture, lines)):
+        return None
+    folders = [line.rpartition("/")[0] for line in lines]
+    listed: dict[str, list[str]] = {folder: [] for folder in store.folders}
+    try:
+        for folder, line in zip(folders, lines, strict=True):
+            listed[folder].append(line[len(folder) + 1 :])
+    except KeyError:
+        return None
+    texts = set()
+    for folder, names in store.folders.items():
+        split, _, text = folder.partition("/")
+        if folder and (split not in SPLITS or "/" in text or sorted(listed[folder]) != names):
+            return None
+        texts |= {text} - {""}
+    if listed[""] or any(listed.get(split) for split in SPLITS):
+        return None
+    numbers = _of_sidecar(store, texts, sidecar.classes)
+    tree = Tree("", {}, {}, sidecar.classes, sidecar.shape, own=True)
+    for split in (name for name in SPLITS if name in store.folders):
+        here = [k for k, folder in enumerate(folders) if folder.startswith(f"{split}/")]
+        tree.files[split] = [lines[k] for k in here]
+        tree.labels[split] = [numbers[folders[k][len(split) + 1 :]] for k in here]
     return tree
 
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, count, islice
 from pathlib import Path
@@ -37,7 +38,7 @@ import numpy.typing as npt
 from mnistprep import _archives, _workers
 from mnistprep._arrays import Images, release
 from mnistprep._progress import Progress, quiet
-from mnistprep.dataset import Dataset, Split
+from mnistprep.dataset import Dataset, Labels, Split, class_counts
 from mnistprep.errors import FormatError, UsageError
 from mnistprep.formats import _encode, _sheets, _sidecar, _stores, _target, _tree
 from mnistprep.formats._decode import Pictures
@@ -50,6 +51,7 @@ _STEP = 1000  # pictures
 _NOTED = 5  # changed pictures that a note is given for
 _TRIED = 1000  # names of equal pictures that are compared before a picture counts as changed
 
+Codes = npt.NDArray[np.uint64]  # the names of pictures
 Layout = Literal["folders", "metadata"]
 Folders = Literal["numbers", "names"]
 
@@ -97,7 +99,7 @@ def read(
         raise FormatError(f"{path}: no pictures in class folders here")
     splits = {}
     for name, files in tree.files.items():
-        labels = np.array([tree.labels[file] for file in files], np.int64)
+        labels = np.array(tree.labels[name], np.int64)
         progress.start(f"read {name}", len(files), "examples")
         splits[name] = Split(pictures.read(files, progress, workers), labels)
     for message in pictures.remarks.notes():
@@ -125,13 +127,25 @@ def _opened(path: Path) -> _stores.Store:
 
 def _changed(dataset: Dataset, tree: _tree.Tree, workers: int | None) -> Iterator[str]:
     """The files whose names are not those of their pixels."""
+    if not any(_doubtful(dataset.splits[name], tree.files[name], workers) for name in tree.files):
+        return
     named = _names(dataset, workers)
     for split, files in tree.files.items():
         stems = [stem(file) for file in files]
-        known = {f"{code:016x}" for code in named[split]}
+        known = {f"{code:016x}" for code in named[split].tolist()}
         for k, name in enumerate(stems):
             if name not in known and not _is_name(name, dataset.splits[split].images[k]):
                 yield files[k]
+
+
+def _doubtful(split: Split, files: list[str], workers: int | None) -> bool:
+    """Whether a name is not the first that its picture could have."""
+
+    def differ(start: int, stop: int) -> bool:
+        stems = [stem(file) for file in files[start:stop]]
+        return stems != [f"{code:016x}" for code in _hashes(split, start, stop).tolist()]
+
+    return any(list(_workers.run(differ, len(split), size=8 * _STEP, workers=workers)))
 
 
 def write(
@@ -159,7 +173,10 @@ def write(
             "folders=names is for layout=folders; layout=metadata has no class folders"
         )
     classes = _class_folders(dataset, folders, progress) if layout == "folders" else None
-    paths = _paths(dataset, classes, suffix, workers)
+    paths = {
+        name: _Paths(name, classes, dataset.splits[name].labels, codes, suffix)
+        for name, codes in _names(dataset, workers).items()
+    }
     with _target.opened(path, workers) as target:
         for name, files in paths.items():
             split = dataset.splits[name]
@@ -167,19 +184,51 @@ def write(
                 target.folder(f"{name}/{folder}".rstrip("/"))
             if classes:
                 _say_empty(name, split, classes, progress)
-            progress.start(f"write {name}", len(files), "examples")
+            progress.start(f"write {name}", len(split), "examples")
             for done in target.pictures(files, split.images, encode):
                 progress.advance(done)
             if layout == "metadata":
-                rows = zip(files, split.labels.tolist(), strict=True)
-                lines = ["file_name,label", *(f"{last(file)},{k}" for file, k in rows)]
-                target.file(f"{name}/metadata.csv", "".join(f"{x}\n" for x in lines).encode())
+                target.file(f"{name}/metadata.csv", files.table())
         if layout == "folders":
-            lines = [f"{file}\n" for files in paths.values() for file in files]
-            target.file(_tree.INDEX, "".join(lines).encode())
+            target.file(_tree.INDEX, chain.from_iterable(map(_Paths.lines, paths.values())))
         with TemporaryDirectory() as staging:
             _sidecar.write(dataset, Path(staging))
-            target.file(_sidecar.NAME, (Path(staging) / _sidecar.NAME).read_bytes())
+            target.file(_sidecar.NAME, [(Path(staging) / _sidecar.NAME).read_bytes()])
+
+
+@dataclass(frozen=True)
+class _Paths:
+    """The path of every picture of a split, relative to the tree; made when they are needed."""
+
+    split: str
+    folders: list[str] | None
+    labels: Labels
+    codes: Codes
+    suffix: str
+
+    def __call__(self, start: int, stop: int) -> list[str]:
+        """Those of a span."""
+        digits = self.codes[start:stop].astype(">u8").tobytes().hex()
+        stems = [digits[k : k + 16] for k in range(0, len(digits), 16)]
+        if self.folders is None:
+            return [f"{self.split}/{stem}{self.suffix}" for stem in stems]
+        starts = [f"{self.split}/{folder}/" for folder in self.folders]
+        labels = self.labels[start:stop].tolist()
+        return [
+            f"{starts[label]}{stem}{self.suffix}" for label, stem in zip(labels, stems, strict=True)
+        ]
+
+    def lines(self) -> Iterator[bytes]:
+        """A line for each."""
+        for start, stop in _workers.spans(len(self.codes), _STEP):
+            yield "".join(f"{file}\n" for file in self(start, stop)).encode()
+
+    def table(self) -> Iterator[bytes]:
+        """A line for each, with its label, below the names of the columns."""
+        yield b"file_name,label\n"
+        for start, stop in _workers.spans(len(self.codes), _STEP):
+            rows = zip(self(start, stop), self.labels[start:stop].tolist(), strict=True)
+            yield "".join(f"{last(file)},{label}\n" for file, label in rows).encode()
 
 
 def _class_folders(dataset: Dataset, folders: Folders, progress: Progress) -> list[str]:
@@ -196,51 +245,47 @@ def _class_folders(dataset: Dataset, folders: Folders, progress: Progress) -> li
 
 
 def _say_empty(name: str, split: Split, folders: list[str], progress: Progress) -> None:
-    empty = np.setdiff1d(np.arange(len(folders)), split.labels)
+    empty = np.flatnonzero(class_counts(split, len(folders)) == 0)
     if len(empty):
         listed = ", ".join(folders[label] for label in empty[:5])
         progress.note(f"{name}: no pictures in {listed}; ImageFolder needs allow_empty=True")
 
 
-def _paths(
-    dataset: Dataset, folders: list[str] | None, suffix: str, workers: int | None
-) -> dict[str, list[str]]:
-    """The path of every picture, relative to the tree."""
-    found = {}
-    for name, codes in _names(dataset, workers).items():
-        labels = dataset.splits[name].labels.tolist()
-        found[name] = [
-            f"{name}/{folders[label]}/{code:016x}{suffix}"
-            if folders
-            else f"{name}/{code:016x}{suffix}"
-            for label, code in zip(labels, codes, strict=True)
-        ]
-    return found
-
-
-def _names(dataset: Dataset, workers: int | None) -> dict[str, list[int]]:
+def _names(dataset: Dataset, workers: int | None) -> dict[str, Codes]:
     """The 64-bit name of every picture; no two of the dataset are the same."""
     names = {}
     for name, split in dataset.splits.items():
-        parts = _workers.run(partial(_hashes, split), len(split), size=8 * _STEP, workers=workers)
-        names[name] = np.concatenate([np.empty(0, np.uint64), *parts])
-    unique, first = np.unique(np.concatenate(list(names.values())), return_index=True)
+        names[name] = np.empty(len(split), np.uint64)
+        at = 0
+        for part in _workers.run(
+            partial(_hashes, split), len(split), size=8 * _STEP, workers=workers
+        ):
+            names[name][at : at + len(part)] = part
+            at += len(part)
+    whole = np.concatenate(list(names.values()))
+    ordered = np.sort(whole)
+    if (ordered[1:] == ordered[:-1]).any():
+        _rename(dataset, names, whole)
+    return names
+
+
+def _rename(dataset: Dataset, names: dict[str, Codes], whole: Codes) -> None:
+    """Give other names to pictures whose name an earlier one has."""
+    unique, first = np.unique(whole, return_index=True)
     again = np.ones(len(dataset), bool)
     again[first] = False
-    if again.any():
-        taken, offset = set(unique.tolist()), 0
-        later: dict[bytes, Iterator[int]] = {}  # what is left of the names of equal pictures
-        for name, split in dataset.splits.items():
-            for k in np.flatnonzero(again[offset : offset + len(split)]):
-                picture = split.images[k]
-                left = later.setdefault(picture.tobytes(), _later_names(picture))
-                names[name][k] = next(code for code in left if code not in taken)
-                taken.add(int(names[name][k]))
-            offset += len(split)
-    return {name: codes.tolist() for name, codes in names.items()}
+    taken, offset = set(unique.tolist()), 0
+    later: dict[bytes, Iterator[int]] = {}  # what is left of the names of equal pictures
+    for name, split in dataset.splits.items():
+        for k in np.flatnonzero(again[offset : offset + len(split)]):
+            picture = split.images[k]
+            left = later.setdefault(picture.tobytes(), _later_names(picture))
+            names[name][k] = next(code for code in left if code not in taken)
+            taken.add(int(names[name][k]))
+        offset += len(split)
 
 
-def _hashes(split: Split, start: int, stop: int) -> npt.NDArray[np.uint64]:
+def _hashes(split: Split, start: int, stop: int) -> Codes:
     images = split.images[start:stop]
     sizes = struct.pack(f">{images.ndim - 1}I", *images.shape[1:])
     width = images[0].size
