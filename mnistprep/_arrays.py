@@ -6,7 +6,7 @@ import mmap
 import os
 import tempfile
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import numpy.typing as npt
 Images = npt.NDArray[np.uint8]
 
 SPILL = 256 << 20  # bytes of pictures from which a temporary file holds them
+_SPILL_LABELS = 1 << 20  # bytes of labels, which are rarely as many
 
 
 class Pages(mmap.mmap):
@@ -31,15 +32,26 @@ def empty_images(shape: tuple[int, ...], *, shared: bool = False) -> Images:
     """
     size = int(np.prod(shape, dtype=np.int64))
     if size >= SPILL:
-        with tempfile.TemporaryFile(prefix="mnistprep-") as file:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, size)  # a full disk shows here, not as SIGBUS
-            else:
-                file.truncate(size)
-            return np.frombuffer(Pages(file.fileno(), size), np.uint8).reshape(shape)
+        return np.frombuffer(_in_file(size), np.uint8).reshape(shape)
     if shared and size:
         return np.frombuffer(Pages(-1, size), np.uint8).reshape(shape)
     return np.empty(shape, np.uint8)
+
+
+def empty_labels(count: int) -> npt.NDArray[np.int64]:
+    """A writable int64 array, (count,), its content undefined; many are in a temporary file."""
+    if 8 * count >= _SPILL_LABELS:
+        return np.frombuffer(_in_file(8 * count), np.int64)
+    return np.empty(count, np.int64)
+
+
+def _in_file(size: int) -> Pages:
+    with tempfile.TemporaryFile(prefix="mnistprep-") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)  # a full disk shows here, not as SIGBUS
+        else:
+            file.truncate(size)
+        return Pages(file.fileno(), size)
 
 
 def map_bytes(path: Path) -> Images:
@@ -55,16 +67,16 @@ def map_file(file: IO[bytes]) -> Images:
     return np.frombuffer(Pages(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
 
 
-def release(images: Images) -> None:
+def release(array: npt.NDArray[Any]) -> None:
     """Give the pages of a mapped array back to the system; its content is not affected."""
-    base: object = images
+    base: object = array
     while isinstance(base, (np.ndarray, memoryview)):
         base = base.base if isinstance(base, np.ndarray) else base.obj
     if not isinstance(base, Pages) or not hasattr(base, "madvise"):
         return
-    offset = images.ctypes.data - np.frombuffer(base, np.uint8).ctypes.data
+    offset = array.ctypes.data - np.frombuffer(base, np.uint8).ctypes.data
     first = offset - offset % mmap.PAGESIZE
-    stop = offset + images.nbytes
+    stop = offset + array.nbytes
     stop -= stop % mmap.PAGESIZE
     if stop > first:
         base.madvise(mmap.MADV_DONTNEED, first, stop - first)

@@ -134,13 +134,14 @@ def _identified(dataset: Dataset) -> tuple[dict[str, dict[str, str]], catalog.Pu
     Most of what people have is in its published order; the digest without order, which takes
     longer, is computed for the rest.
     """
-    from mnistprep.inspection import match
+    from mnistprep.inspection import match, may_match
 
     sums = _sums(dataset)
     for name, pair in sums.items():
         if found := match(dataset, name, Digest(**pair, unordered="")):
             return sums, found.dataset
-    for name, digest in dataset.digests().items():
-        if found := match(dataset, name, digest):
-            return sums, found.dataset
+    if any(may_match(dataset, name) for name in sums):
+        for name, digest in dataset.digests().items():
+            if found := match(dataset, name, digest):
+                return sums, found.dataset
     return sums, None

@@ -5,19 +5,27 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from io import BytesIO
+from tempfile import TemporaryFile
 from types import MappingProxyType
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from mnistprep._arrays import Images, empty_images, release
+from mnistprep._arrays import Images, empty_images, empty_labels, release
 from mnistprep.errors import DataError
 
 Labels = npt.NDArray[np.int64]
 
 SPLITS = ("train", "valid", "test")
 CHUNK = 8192  # examples in a step: 6 MB of 28x28 pictures
+_HASHED = 1024  # examples copied together to be hashed
+_SORTED = 1 << 17  # hashes sorted at once: 4 MB
+_LABELS = 1 << 16  # labels in a step
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,14 +54,15 @@ class Split:
             raise DataError(f"labels must be an integer array, not {_describe(labels)}")
         if labels.shape != images.shape[:1]:
             raise DataError(f"{len(images)} pictures need as many labels, not {labels.shape}")
-        if len(labels) and labels.min() < 0:
-            raise DataError(f"labels must be 0 or more, not {labels.min()}")
-        if len(labels) and labels.max() > 2**31 - 1:
-            raise DataError(f"labels must be below 2**31, not {labels.max()}")
+        least, top = _extremes(labels)
+        if least < 0:
+            raise DataError(f"labels must be 0 or more, not {least}")
+        if top > 2**31 - 1:
+            raise DataError(f"labels must be below 2**31, not {top}")
         if images.shape[3:] == (1,):
             images = images[..., 0]
-        object.__setattr__(self, "images", _read_only(images, np.uint8))
-        object.__setattr__(self, "labels", _read_only(labels, np.int64))
+        object.__setattr__(self, "images", _read_only(np.ascontiguousarray(images)))
+        object.__setattr__(self, "labels", _read_only(_as_int64(labels)))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -70,8 +79,10 @@ class Split:
         size needs the memory of one step.
         """
         for start in range(0, len(self), size):
-            yield self.images[start : start + size], self.labels[start : start + size]
-            release(self.images[start : start + size])
+            images, labels = self.images[start : start + size], self.labels[start : start + size]
+            yield images, labels
+            release(images)
+            release(labels)
 
     def take(self, indices: npt.NDArray[np.intp]) -> Split:
         """The examples at `indices`, in that order, as a new split."""
@@ -112,7 +123,7 @@ class Dataset:
         if len(shapes) > 1:
             raise DataError(f"all pictures must have one shape, not {sorted(shapes)}")
         for name, split in self.splits.items():
-            if len(split) and split.labels.max() >= len(classes):
+            if top_label(split.labels) >= len(classes):
                 at = int(split.labels.argmax())
                 raise DataError(
                     f"label {split.labels[at]} of {name}[{at}] is outside {len(classes)} classes"
@@ -204,25 +215,47 @@ def idx_label_type(classes: int) -> str:
 
 def example_hashes(split: Split) -> npt.NDArray[np.bytes_]:
     """SHA-256 of every example as the order-free digest defines it; (N,) of 32 bytes."""
-    sizes = struct.pack(f">{len(split.shape)}I", *split.shape)
-    hashes = bytearray()
-    sha256 = hashlib.sha256
-    width = int(np.prod(split.shape))
-    for pictures, numbers in split.chunks():
-        data = memoryview(pictures.tobytes())
-        tails = numbers.astype(">u4").tobytes()
-        for k in range(len(numbers)):
-            example = sha256(sizes)
-            example.update(data[k * width : (k + 1) * width])
-            example.update(tails[4 * k : 4 * k + 4])
-            hashes += example.digest()
-    return np.frombuffer(bytes(hashes), "S32")
+    parts = [_hashes(images, labels) for images, labels in split.chunks(_HASHED)]
+    return np.frombuffer(b"".join(parts), "S32")
+
+
+def _hashes(images: Images, labels: Labels) -> bytes:
+    """The SHA-256 of each example, one behind the other."""
+    sizes = struct.pack(f">{images.ndim - 1}I", *images.shape[1:])
+    pixels = images.reshape(len(images), images[0].size)
+    start, stop = len(sizes), len(sizes) + pixels.shape[1]
+    examples = np.empty((len(images), stop + 4), np.uint8)
+    examples[:, :start] = np.frombuffer(sizes, np.uint8)
+    examples[:, start:stop] = pixels
+    examples[:, stop:] = labels.astype(">u4").view(np.uint8).reshape(-1, 4)
+    sha256, data, width = hashlib.sha256, examples.reshape(-1).data, stop + 4
+    return b"".join([sha256(data[k : k + width]).digest() for k in range(0, len(data), width)])
 
 
 def _unordered(splits: list[Split]) -> str:
-    # A fixed-width byte string compares on all its bytes, so NumPy sorts hashes as they are.
-    hashes = np.sort(np.concatenate([example_hashes(split) for split in splits]))
-    return hashlib.sha256(hashes.tobytes()).hexdigest()
+    """SHA-256 over the sorted hashes of the examples.
+
+    They are sorted by parts, each of the hashes that begin alike and small enough for memory.
+    """
+    count = max(1, sum(map(len, splits)) // _SORTED)
+    with ExitStack() as files:
+        parts: list[BinaryIO] = [
+            files.enter_context(TemporaryFile(prefix="mnistprep-")) if count > 1 else BytesIO()
+            for _ in range(count)
+        ]
+        for split in splits:
+            for images, labels in split.chunks(_HASHED):
+                hashes = np.frombuffer(_hashes(images, labels), "S32")
+                first = hashes.view(">u4")[::8].astype(np.uint64)
+                which = first * np.uint64(count) >> np.uint64(32)
+                for k in range(count):
+                    parts[k].write(hashes[which == k].tobytes())
+        whole = hashlib.sha256()
+        for part in parts:
+            part.seek(0)
+            # A fixed-width byte string compares on all its bytes: NumPy sorts hashes as they are.
+            whole.update(np.sort(np.frombuffer(part.read(), "S32")).tobytes())
+        return whole.hexdigest()
 
 
 def concatenate(splits: list[Split]) -> Split:
@@ -239,12 +272,50 @@ def concatenate(splits: list[Split]) -> Split:
 
 def default_classes(labels: Iterable[Labels]) -> tuple[str, ...]:
     """The label numbers as names, for forms that keep no names: "0" up to the largest label."""
-    top = max((int(part.max()) for part in labels if len(part)), default=-1)
+    top = max(map(top_label, labels), default=-1)
     return tuple(str(label) for label in range(top + 1))
 
 
-def _read_only(array: npt.NDArray[np.generic], dtype: type) -> npt.NDArray[np.generic]:
-    view = np.ascontiguousarray(array, dtype=dtype).view(np.ndarray)
+def top_label(labels: npt.NDArray[np.integer[Any]]) -> int:
+    """The largest label; -1 where there is none."""
+    return _extremes(labels)[1]
+
+
+def class_counts(split: Split, classes: int) -> npt.NDArray[np.intp]:
+    """The number of examples of each class, (classes,)."""
+    counts = np.zeros(classes, np.intp)
+    for labels in _steps(split.labels):
+        counts += np.bincount(labels, minlength=classes)
+    return counts
+
+
+def _extremes(labels: npt.NDArray[np.integer[Any]]) -> tuple[int, int]:
+    """The least and the largest label; 0 and -1 where there is none."""
+    found = [(int(part.min()), int(part.max())) for part in _steps(labels)]
+    return min((low for low, _ in found), default=0), max((high for _, high in found), default=-1)
+
+
+def _as_int64(labels: npt.NDArray[np.integer[Any]]) -> Labels:
+    if labels.dtype == np.int64 and labels.flags.c_contiguous:
+        return labels.astype(np.int64, copy=False)
+    found, at = empty_labels(len(labels)), 0
+    for part in _steps(labels):
+        found[at : at + len(part)] = part
+        release(found[at : at + len(part)])
+        at += len(part)
+    return found
+
+
+def _steps(labels: npt.NDArray[T]) -> Iterator[npt.NDArray[T]]:
+    """The labels in parts that fit any memory, as pictures are walked."""
+    for start in range(0, len(labels), _LABELS):
+        part = labels[start : start + _LABELS]
+        yield part
+        release(part)
+
+
+def _read_only(array: npt.NDArray[T]) -> npt.NDArray[T]:
+    view = array.view(np.ndarray)
     view.flags.writeable = False
     return view
 

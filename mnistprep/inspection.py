@@ -12,7 +12,7 @@ from mnistprep import _png, catalog, convert
 from mnistprep._files import atomic_path, refuse_existing
 from mnistprep._progress import Progress, quiet
 from mnistprep._text import printable
-from mnistprep.dataset import Dataset, Digest, idx_hashes
+from mnistprep.dataset import Dataset, Digest, class_counts, idx_hashes
 from mnistprep.errors import UsageError
 from mnistprep.report.sheets import by_class
 
@@ -105,7 +105,7 @@ def inspect(
         shape=dataset.shape,
         classes=dataset.classes,
         counts={
-            split: tuple(np.bincount(part.labels, minlength=count).tolist())
+            split: tuple(class_counts(part, count).tolist())
             for split, part in dataset.splits.items()
         },
         contents={
@@ -135,6 +135,14 @@ def _identity(dataset: Dataset, split: str, digest: Digest) -> str:
 
 def match(dataset: Dataset, split: str, digest: Digest) -> catalog.Match | None:
     """What the catalog knows `train` (followed by `valid`) or `test` of the dataset to be."""
+    if not may_match(dataset, split):
+        return None
     return catalog.identify(
         digest, lambda: idx_hashes(dataset.parts(split), len(dataset.classes), "md5")
     )
+
+
+def may_match(dataset: Dataset, split: str) -> bool:
+    """Whether the catalog knows any split of as many examples."""
+    count = sum(map(len, dataset.parts(split)))
+    return any(count in row.splits.values() for row in catalog.DATASETS.values())

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mnistprep._arrays import Images, empty_images, release
+from mnistprep._arrays import Images, empty_images, empty_labels, release
 from mnistprep._progress import Progress, quiet
 from mnistprep._strokes import Floats, Rows, tables
 from mnistprep._workers import run
@@ -92,7 +92,7 @@ def _generate_split(
     seed: int, name: str, count: int, workers: int | None, progress: Progress
 ) -> Split:
     images = empty_images((count, FIELD, FIELD), shared=True)
-    labels = np.empty(count, np.int64)
+    labels = empty_labels(count)
 
     def task(start: int, stop: int) -> Labels:
         images[start:stop], found = draw(seed, name, start, stop)
@@ -103,6 +103,7 @@ def _generate_split(
     at = 0
     for found in run(task, count, size=SPAN, workers=workers):
         labels[at : at + len(found)] = found
+        release(labels[at : at + len(found)])
         at += len(found)
         progress.advance(len(found))
     return Split(images, labels)

@@ -27,6 +27,23 @@ def test_a_split_is_read_only_and_leaves_its_arrays_as_they_were() -> None:
     images[0, 0, 0] = 9
 
 
+def test_the_digest_of_more_hashes_than_are_sorted_at_once_is_the_same() -> None:
+    """Hashes sorted by parts give what all of them sorted together give."""
+    count = 300_000
+    numbers = np.arange(count, dtype=np.uint32)
+    images = numbers.astype(">u4").view(np.uint8).reshape(count, 2, 2)
+    split = Split(images, numbers % 7)
+    hashes = sorted(
+        hashlib.sha256(
+            struct.pack(">II", 2, 2) + image.tobytes() + struct.pack(">I", k % 7)
+        ).digest()
+        for k, image in enumerate(images)
+    )
+    whole = Dataset("many", {"train": split}, tuple("abcdefg")).digests()["train"]
+    assert whole.unordered == hashlib.sha256(b"".join(hashes)).hexdigest()
+    assert split.labels.dtype == np.int64 and np.array_equal(split.labels, numbers % 7)
+
+
 def test_a_split_copies_only_what_is_not_contiguous() -> None:
     """Contiguous pictures are shared, transposed ones are laid out anew."""
     assert np.shares_memory(Split(IMAGES, LABELS).images, IMAGES)

@@ -11,7 +11,7 @@ import math
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -81,7 +81,10 @@ def tables(path: Path, name: str = "auto") -> dict[str, npt.NDArray[np.int64]]:
     found = find(path, name)
     if not found.pairs:
         raise FormatError(f"{path}: no IDX files here (nothing starts with 00 00 08 03)")
-    return {split: _table(pair.labels) for split, pair in found.pairs.items()}
+    return {
+        split: _table(pair.labels).astype(np.int64, order="C")
+        for split, pair in found.pairs.items()
+    }
 
 
 def _tops(folder: Path) -> list[Path]:
@@ -117,7 +120,7 @@ def _swapped(images: Images) -> Images:
     return upright
 
 
-def _labels(path: Path) -> npt.NDArray[np.int64]:
+def _labels(path: Path) -> npt.NDArray[Any]:
     # A table has a row an example (QMNIST: eight columns), and the class in column 0.
     labels = _table(path)[:, 0]
     if len(labels) and labels.min() < 0:
@@ -127,8 +130,8 @@ def _labels(path: Path) -> npt.NDArray[np.int64]:
 
 
 def _from_zero(
-    labels: npt.NDArray[np.int64], path: Path, found: Found, first: int
-) -> npt.NDArray[np.int64]:
+    labels: npt.NDArray[Any], path: Path, found: Found, first: int
+) -> npt.NDArray[Any]:
     if len(labels) and labels.min() < first:
         at = int(labels.argmin())
         raise FormatError(
@@ -138,7 +141,7 @@ def _from_zero(
     return labels - first if first else labels
 
 
-def _table(path: Path) -> npt.NDArray[np.int64]:
+def _table(path: Path) -> npt.NDArray[Any]:
     with Inflater(path) as stream:
         code, sizes = _header(stream)
         if len(sizes) not in (1, 2) or TYPES[code][-2] == "f":
@@ -149,7 +152,7 @@ def _table(path: Path) -> npt.NDArray[np.int64]:
         _check_limit(stream, int(np.prod(sizes, dtype=object)) * dtype.itemsize)
         values = np.empty(sizes, dtype)
         _read_all(stream, values.reshape(-1).view(np.uint8).data, 4 + 4 * len(sizes))
-    return values.reshape(len(values), math.prod(sizes[1:])).astype(np.int64)
+    return values.reshape(len(values), math.prod(sizes[1:]))
 
 
 def _header(stream: Inflater) -> tuple[int, tuple[int, ...]]:
@@ -252,14 +255,13 @@ def _image_bytes(split: Split, transposed: bool) -> Iterator[bytes | memoryview]
 
 def _label_bytes(split: Split, label_type: str, first: int) -> Iterator[bytes | memoryview]:
     yield idx_header(0x08 if label_type == "u1" else 0x0C, (len(split),))
-    for start in range(0, len(split), CHUNK):
-        yield (split.labels[start : start + CHUNK] + first).astype(label_type).tobytes()
+    for _, labels in split.chunks():
+        yield (labels + first).astype(label_type).tobytes()
 
 
 def _table_bytes(split: Split, columns: int) -> Iterator[bytes | memoryview]:
     yield idx_header(0x0C, (len(split), columns))
-    for start in range(0, len(split), CHUNK):
-        labels = split.labels[start : start + CHUNK]
+    for _, labels in split.chunks():
         table = np.zeros((len(labels), columns), ">i4")
         table[:, 0] = labels
         yield table.tobytes()
