@@ -18,7 +18,7 @@ MAGIC = (
     _png.SIGNATURE, b"\xff\xd8\xff", b"BM", b"GIF8", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6",
     b"II*\0", b"MM\0*", b"RIFF",
 )  # fmt: skip
-_SUFFIXES = (
+PICTURES = (
     ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".pbm", ".ppm", ".tif", ".tiff", ".webp",
     ".heic", ".heif", ".avif", ".jp2", ".jxl", ".svg",  # no less pictures where they cannot be read
 )  # fmt: skip
@@ -72,7 +72,7 @@ class Folders:
 
 def is_called_picture(name: str) -> bool:
     """Whether a name ends as those of pictures do."""
-    return name.lower().endswith(_SUFFIXES)
+    return name.lower().endswith(PICTURES)
 
 
 def last(name: str) -> str:

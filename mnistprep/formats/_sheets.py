@@ -15,7 +15,7 @@ from mnistprep._arrays import Images, empty_images
 from mnistprep._progress import Progress
 from mnistprep.dataset import Dataset, Split
 from mnistprep.errors import FormatError, UsageError
-from mnistprep.formats import _labelfile, _tree
+from mnistprep.formats import _classnames, _labelfile, _tree
 from mnistprep.formats._folders import split_word
 
 
@@ -46,7 +46,7 @@ def read(path: Path, tile: str, channels: int, *, unlabelled: bool, progress: Pr
         classes: tuple[str, ...] = (_tree.UNLABELLED,)
     else:
         images = _without_blanks(path, images, len(texts), progress)
-        numbers, classes = _tree.numbered(str(path), set(texts))
+        numbers, classes = _classnames.numbered(str(path), set(texts))
         labels = np.array([numbers[text] for text in texts], np.int64)
     return Dataset(path.name, {split_word(path.stem) or "train": Split(images, labels)}, classes)
 

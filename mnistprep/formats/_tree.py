@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -15,13 +13,12 @@ from mnistprep._files import head
 from mnistprep._text import printable
 from mnistprep.dataset import SPLITS
 from mnistprep.errors import FormatError
-from mnistprep.formats import _flatnames, _labelfile, _labels, _sidecar
-from mnistprep.formats._flatnames import natural
+from mnistprep.formats import _classnames, _flatnames, _labelfile, _labels, _sidecar
 from mnistprep.formats._folders import (
     MAGIC,
+    PICTURES,
     SPLIT_FOLDERS,
     Folders,
-    is_called_picture,
     last,
     split_word,
     stem,
@@ -31,7 +28,6 @@ from mnistprep.formats._stores import Store
 INDEX = "index.txt"
 UNLABELLED = "unlabelled"
 _OWN = {INDEX, *_sidecar.OWN}
-_NUMBERS_LIMIT = 10_000  # a folder called 1999 is a name, ten of them called 0 to 9 are labels
 _DATA = re.compile(
     r".*(\.(gz|bz2|xz|zip|tar|np[yz]|pkl|pt|pth|safetensors|arrow|tfrecord|h5|hdf5|mat|arff)|ubyte)",
     re.IGNORECASE,
@@ -40,10 +36,6 @@ _NOTES = re.compile(r"(readme|licen[cs]e|copying|citation|notice)\b.*|.*\.(md|rs
 _IN_PLACE = (  # of pictures, by name: pointers and pages
     b"version https://", b"/annex/", b"../.git", b"<!", b"<html", b"<?xml", b"<svg", b"\0\0\0",
 )  # fmt: skip
-_RESERVED = {
-    *SPLIT_FOLDERS, "eval", "evaluation", "con", "prn", "aux", "nul",
-    *(f"{port}{k}" for port in ("com", "lpt") for k in range(10)),
-}  # fmt: skip
 _SAID = 20  # ignored files that are named each
 _TRIED = 5  # files of a folder of which one must be a picture
 
@@ -154,7 +146,7 @@ def plan(store: Store, *, unlabelled: bool = False) -> Tree:
     sidecar = _find_sidecar(store, top)
     tops = _split_tops(folders, top)
     found = _labels.find(folders, top, tops, unlabelled=unlabelled, own=sidecar is not None)
-    numbers, classes = _number(store, found.texts() | found.empty, sidecar)
+    numbers, classes = _classnames.number(store.path, found.texts() | found.empty, sidecar)
     if found.lacking():
         if UNLABELLED in classes:
             raise FormatError(f"{store.path}: a class is called {UNLABELLED!r} already")
@@ -189,33 +181,37 @@ def _as_written(store: Store) -> Tree | None:
         return None
     sidecar = _find_sidecar(store, "")
     try:
-        lines = store.one(INDEX).decode().splitlines()
+        text = store.one(INDEX).decode()
     except ValueError:
         return None
-    if sidecar is None or not all(map(is_called_picture, lines)):
+    lines = text.splitlines()
+    if sidecar is None or sum(text.count(f"{end}\n") for end in PICTURES) != len(lines):
         return None
-    folders = [line.rpartition("/")[0] for line in lines]
-    listed: dict[str, list[str]] = {folder: [] for folder in store.folders}
-    try:
-        for folder, line in zip(folders, lines, strict=True):
-            listed[folder].append(line[len(folder) + 1 :])
-    except KeyError:
+    splits = [name for name in SPLITS if name in store.folders]
+    classes = [folder.partition("/") for folder in store.folders if folder not in ("", *splits)]
+    if any(split not in splits or "/" in name for split, _, name in classes):
         return None
-    texts = set()
-    for folder, names in store.folders.items():
-        split, _, text = folder.partition("/")
-        if folder and (split not in SPLITS or "/" in text or sorted(listed[folder]) != names):
+    numbers = _classnames.of_sidecar(store.path, {name for _, _, name in classes}, sidecar.classes)
+    files: dict[str, list[str]] = {split: [] for split in splits}
+    labels: dict[str, list[int]] = {split: [] for split in splits}
+    listed: dict[str, list[str]] = {f"{split}/{name}": [] for split, _, name in classes}
+    homes = {
+        f"{split}/{name}": (listed[f"{split}/{name}"], files[split], labels[split], numbers[name])
+        for split, _, name in classes
+    }
+    for line in lines:
+        folder, _, name = line.rpartition("/")
+        if folder not in homes:
             return None
-        texts |= {text} - {""}
-    if listed[""] or any(listed.get(split) for split in SPLITS):
+        here, of_split, labels_of_split, label = homes[folder]
+        here.append(name)
+        of_split.append(line)
+        labels_of_split.append(label)
+    if any(store.folders[split] for split in splits):
         return None
-    numbers = _of_sidecar(store, texts, sidecar.classes)
-    tree = Tree("", {}, {}, sidecar.classes, sidecar.shape, own=True)
-    for split in (name for name in SPLITS if name in store.folders):
-        here = [k for k, folder in enumerate(folders) if folder.startswith(f"{split}/")]
-        tree.files[split] = [lines[k] for k in here]
-        tree.labels[split] = [numbers[folders[k][len(split) + 1 :]] for k in here]
-    return tree
+    if any(sorted(names) != store.folders[folder] for folder, names in listed.items()):
+        return None
+    return Tree("", files, labels, sidecar.classes, sidecar.shape, own=True)
 
 
 def _find_sidecar(store: Store, top: str) -> _sidecar.Sidecar | None:
@@ -269,69 +265,6 @@ def _split_home(folders: Folders, top: str) -> str:
         return top
     inside = folders.inside[full[0]]
     return full[0] if any(last(one).lower() in SPLIT_FOLDERS for one in inside) else top
-
-
-def _number(
-    store: Store, texts: set[str], sidecar: _sidecar.Sidecar | None
-) -> tuple[dict[str, int], tuple[str, ...]]:
-    if sidecar is None:
-        return numbered(str(store.path), texts)
-    return _of_sidecar(store, texts, sidecar.classes), sidecar.classes
-
-
-def numbered(where: str, texts: set[str]) -> tuple[dict[str, int], tuple[str, ...]]:
-    """The label that every text means, and the class names in label order.
-
-    Texts that are all numbers are labels; others are names, sorted with the numbers in them as
-    numbers. Raises FormatError, which starts with `where`, for what is no text.
-    """
-    for text in texts:
-        if any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise FormatError(f"{where}: {printable(text, 80)!r} is no name in UTF-8; rename it")
-    numbers = _numbers(texts)
-    if len(numbers) == len(texts) == len(set(numbers.values())):
-        top = max(numbers.values(), default=-1)
-        if top < _NUMBERS_LIMIT:
-            return numbers, tuple(str(k) for k in range(top + 1))
-    ordered = sorted(texts, key=lambda text: (natural(text), text))
-    return {name: k for k, name in enumerate(ordered)}, tuple(ordered)
-
-
-def _numbers(texts: set[str]) -> dict[str, int]:
-    return {t: int(t) for t in texts if t.isascii() and t.isdigit() and len(t) < 19}
-
-
-def _of_sidecar(store: Store, texts: set[str], classes: tuple[str, ...]) -> dict[str, int]:
-    numbers = _numbers(texts)
-    named = {slug: k for k, slug in enumerate(slugs(classes))} if len(numbers) < len(texts) else {}
-    found = {text: numbers.get(text, named.get(text, len(classes))) for text in texts}
-    strange = sorted(text for text, label in found.items() if label >= len(classes))
-    if strange or len(set(found.values())) < len(found):
-        first = (strange or sorted(found))[0]
-        raise FormatError(
-            f"{store.path}: class folder {printable(first, 80)!r} is none of the "
-            f"{len(classes)} classes of {_sidecar.NAME}"
-        )
-    return found
-
-
-def slugs(classes: Sequence[str]) -> list[str]:
-    """A folder name for each class: ASCII, allowed on every system, distinct in any case.
-
-    None is a number other than its label, or the name of a split.
-    """
-    taken: set[str] = set()
-    found = []
-    for label, name in enumerate(classes):
-        plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-        slug = re.sub(r"[^A-Za-z0-9+-]+", "_", plain).strip("_-")[:40] or "class"
-        if (slug.isdigit() and (int(slug) != label)) or slug.lower() in _RESERVED:
-            slug = f"{slug}_{label}"
-        while slug.lower() in taken or (slug.isdigit() and int(slug) != label):
-            slug = f"{slug}_{label}"
-        taken.add(slug.lower())
-        found.append(slug)
-    return found
 
 
 def _ignored(

@@ -40,7 +40,7 @@ from mnistprep._arrays import Images, release
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Dataset, Labels, Split, class_counts
 from mnistprep.errors import FormatError, UsageError
-from mnistprep.formats import _encode, _sheets, _sidecar, _stores, _target, _tree
+from mnistprep.formats import _classnames, _encode, _sheets, _sidecar, _stores, _target, _tree
 from mnistprep.formats._decode import Pictures
 from mnistprep.formats._folders import last, stem
 
@@ -235,7 +235,7 @@ def _class_folders(dataset: Dataset, folders: Folders, progress: Progress) -> li
     if folders == "numbers":
         width = len(str(len(dataset.classes) - 1))
         return [f"{label:0{width}}" for label in range(len(dataset.classes))]
-    names = _tree.slugs(dataset.classes)
+    names = _classnames.slugs(dataset.classes)
     if names != sorted(names):
         progress.note(
             "class folders in alphabetical order are not in the order of the labels: readers that "

@@ -1,0 +1,85 @@
+"""Which class the folders and labels of a tree name, and what the folders of classes are called."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+from mnistprep._text import printable
+from mnistprep.errors import FormatError
+from mnistprep.formats import _sidecar
+from mnistprep.formats._flatnames import natural
+from mnistprep.formats._folders import SPLIT_FOLDERS
+
+_NUMBERS_LIMIT = 10_000  # a folder called 1999 is a name, ten of them called 0 to 9 are labels
+_RESERVED = {
+    *SPLIT_FOLDERS, "eval", "evaluation", "con", "prn", "aux", "nul",
+    *(f"{port}{k}" for port in ("com", "lpt") for k in range(10)),
+}  # fmt: skip
+
+
+def number(
+    path: Path, texts: set[str], sidecar: _sidecar.Sidecar | None
+) -> tuple[dict[str, int], tuple[str, ...]]:
+    """The label that every text means, and the class names: those of the sidecar, where it is."""
+    if sidecar is None:
+        return numbered(str(path), texts)
+    return of_sidecar(path, texts, sidecar.classes), sidecar.classes
+
+
+def numbered(where: str, texts: set[str]) -> tuple[dict[str, int], tuple[str, ...]]:
+    """The label that every text means, and the class names in label order.
+
+    Texts that are all numbers are labels; others are names, sorted with the numbers in them as
+    numbers. Raises FormatError, which starts with `where`, for what is no text.
+    """
+    for text in texts:
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise FormatError(f"{where}: {printable(text, 80)!r} is no name in UTF-8; rename it")
+    numbers = _numbers(texts)
+    if len(numbers) == len(texts) == len(set(numbers.values())):
+        top = max(numbers.values(), default=-1)
+        if top < _NUMBERS_LIMIT:
+            return numbers, tuple(str(k) for k in range(top + 1))
+    ordered = sorted(texts, key=lambda text: (natural(text), text))
+    return {name: k for k, name in enumerate(ordered)}, tuple(ordered)
+
+
+def _numbers(texts: set[str]) -> dict[str, int]:
+    return {t: int(t) for t in texts if t.isascii() and t.isdigit() and len(t) < 19}
+
+
+def of_sidecar(path: Path, texts: set[str], classes: tuple[str, ...]) -> dict[str, int]:
+    """The label of every text, of these classes; raises FormatError for one that is of none."""
+    numbers = _numbers(texts)
+    named = {slug: k for k, slug in enumerate(slugs(classes))} if len(numbers) < len(texts) else {}
+    found = {text: numbers.get(text, named.get(text, len(classes))) for text in texts}
+    strange = sorted(text for text, label in found.items() if label >= len(classes))
+    if strange or len(set(found.values())) < len(found):
+        first = (strange or sorted(found))[0]
+        raise FormatError(
+            f"{path}: class folder {printable(first, 80)!r} is none of the "
+            f"{len(classes)} classes of {_sidecar.NAME}"
+        )
+    return found
+
+
+def slugs(classes: Sequence[str]) -> list[str]:
+    """A folder name for each class: ASCII, allowed on every system, distinct in any case.
+
+    None is a number other than its label, or the name of a split.
+    """
+    taken: set[str] = set()
+    found = []
+    for label, name in enumerate(classes):
+        plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+        slug = re.sub(r"[^A-Za-z0-9+-]+", "_", plain).strip("_-")[:40] or "class"
+        if (slug.isdigit() and (int(slug) != label)) or slug.lower() in _RESERVED:
+            slug = f"{slug}_{label}"
+        while slug.lower() in taken or (slug.isdigit() and int(slug) != label):
+            slug = f"{slug}_{label}"
+        taken.add(slug.lower())
+        found.append(slug)
+    return found
