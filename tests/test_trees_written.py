@@ -21,7 +21,7 @@ from test_formats import ODD, Notes, split, tree
 import mnistprep
 from mnistprep import Dataset, Split, formats
 from mnistprep.errors import UnsupportedError, UsageError
-from mnistprep.formats._tree import slugs
+from mnistprep.formats._classnames import slugs
 
 KINDS = ["odd", "colour", "many-classes", "with-valid", "empty-split", "one-pixel", "odd-names"]
 
