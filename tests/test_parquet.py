@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import shutil
+import subprocess
+import sys
+import textwrap
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +22,7 @@ from test_hub import Notes
 import mnistprep
 from mnistprep import Dataset, Split, formats
 from mnistprep.errors import DataError, FormatError, UnsupportedError, UsageError
+from mnistprep.formats import _records
 
 GOLDEN = Path(__file__).with_name("golden")
 FORMAT = formats.get("parquet")
@@ -264,3 +268,30 @@ def test_an_empty_copy_of_the_folder_is_not_recognised(tmp_path: Path) -> None:
     assert not FORMAT.sniff(tmp_path / "nothing")
     with pytest.raises(FormatError, match=r"no \.parquet files here"):
         FORMAT.read(folder)
+
+
+@pytest.mark.parametrize("name", ["parquet", "arrow"])
+def test_pandas_is_not_loaded(tmp_path: Path, name: str) -> None:
+    """Writing and reading do without pandas: loading it takes longer than either, and memory."""
+    code = f"""
+        import sys
+        import mnistprep
+        from mnistprep import synth
+        mnistprep.write(synth.generate(20, 10), "set", "{name}", workers=1)
+        mnistprep.read("set", workers=1)
+        assert "pandas" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["parquet", "arrow", "webdataset", "tfrecord"])
+def test_few_large_pictures_are_held_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Pieces are of fewer examples where pictures are large; what is read back is the same."""
+    monkeypatch.setattr(_records, "_PART", 3 * 12 * 20)
+    dataset = with_valid()
+    mnistprep.write(dataset, tmp_path / "set", name, shard=7)
+    found = mnistprep.read(tmp_path / "set", name)
+    for part, split in dataset.splits.items():
+        same(found, found.splits[part], split.images, split.labels)

@@ -131,6 +131,29 @@ def test_the_bytes_are_protobufs_own(tmp_path: Path) -> None:
         assert len(_example.example(b"x" * 200, label)) == len(expected)
 
 
+@pytest.mark.parametrize("size", [0, 1, 90, 91, 92, 93, 127, 128, 300, 20_000])
+def test_an_example_of_its_own_is_known_at_once(size: int) -> None:
+    """The short way gives what was put in, for labels of one byte, and else nothing."""
+    picture = bytes(k % 251 for k in range(size))
+    for label in (0, 9, 127):
+        assert _example.plain(_example.example(picture, label)) == (picture, label)
+    assert _example.plain(_example.example(picture, 128)) is None
+    other = _example.example(picture, 1).replace(b"image", b"imago", 1)
+    assert _example.plain(other) is None
+
+
+def test_the_short_way_never_differs_from_the_long_one() -> None:
+    """With any bit of an example changed, what the short way still takes is what it holds."""
+    data = _example.example(b"a picture", 5)
+    assert all(_example.plain(data[:k]) is None for k in range(len(data)))
+    for k in range(8 * len(data)):
+        changed = bytearray(data)
+        changed[k // 8] ^= 1 << k % 8
+        if (found := _example.plain(bytes(changed))) is not None:
+            features = _example.features(bytes(changed))
+            assert found == (features["image"].values()[0], features["label"].integers()[0])
+
+
 def test_names_that_tfds_cannot_keep_are_said(tmp_path: Path) -> None:
     """Names with line ends are in mnistprep.json alone, with a note; a folder below has numbers."""
     notes = Notes()

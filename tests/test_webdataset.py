@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import os
 import tarfile
@@ -203,3 +204,16 @@ def test_every_odd_set_comes_back_from_small_shards(tmp_path: Path) -> None:
         assert len(os.listdir(path)) == 1 + sum(
             max(1, -(-len(part) // 3)) for part in dataset.splits.values()
         )
+
+
+def test_headers_of_other_writers_add_up(tmp_path: Path) -> None:
+    """Names of high bytes, in both places that ustar has for them, have large checksums."""
+    key = "\xff" * 70 + "/" + "\xff" * 48
+    file = tmp_path / "train.tar"
+    with tarfile.open(file, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for field, content in (("pgm", b"P5 2 2 255\n\0\1\2\3"), ("cls", b"3")):
+            member = tarfile.TarInfo(f"{key}.{field}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    split = mnistprep.read(file).splits["train"]
+    assert (split.images.tolist(), split.labels.tolist()) == ([[[0, 1], [2, 3]]], [3])

@@ -12,6 +12,7 @@ order, so that equal examples are equal bytes.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ _TAIL = struct.Struct("<I")
 FRAME = _HEAD.size + _TAIL.size
 _VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5  # protobuf's wire types
 _POLYNOMIAL = 0x82F63B78
+_BEFORE = re.compile(rb"\nV\nV\n\x05image\x12V\nV\nV".replace(b"V", rb"[\x80-\xff]*[\0-\x7f]"))
+_AFTER = 16  # bytes of the entry of a label below 128
+_SIZES = 1 << 14  # different ones that are kept
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,12 @@ def _table() -> list[int]:
 
 def record(data: bytes, crc: Any) -> bytes:
     """The record with these data."""
-    length = len(data).to_bytes(8, "little")
-    tail = _TAIL.pack(_masked(crc(data)))
-    return b"".join((length, _TAIL.pack(_masked(crc(length))), data, tail))
+    return b"".join((_head(len(data), crc), data, _TAIL.pack(_masked(crc(data)))))
+
+
+@lru_cache(_SIZES)
+def _head(size: int, crc: Any) -> bytes:
+    return _HEAD.pack(size, _masked(crc(size.to_bytes(8, "little"))))
 
 
 def frames(data: Images, where: object) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -100,28 +107,37 @@ def frames(data: Images, where: object) -> tuple[NDArray[np.int64], NDArray[np.i
     Raises FormatError for lengths that are damaged or lead out of the file.
     """
     crc, view, at, stop = crc_of(), data.data, 0, len(data)
+    right = set[bytes]()  # heads whose checksum was compared; sizes come again and again
     starts: list[int] = []
     sizes: list[int] = []
     while at < stop:
         head = view[at : at + _HEAD.size].tobytes()
-        place = f"{where}, record {len(starts):,}, byte {at:,}"
         if len(head) < _HEAD.size:
-            raise FormatError(f"{place}: {len(head)} bytes of a record; the file is truncated")
+            raise FormatError(
+                f"{_place(where, starts, at)}: {len(head)} bytes of a record; the file is truncated"
+            )
         size, told = _HEAD.unpack(head)
-        if _masked(crc(head[:8])) != told:
+        if head not in right:
+            if _masked(crc(head[:8])) != told:
+                raise FormatError(
+                    f"{_place(where, starts, at)}: the checksum of its length is wrong; the file "
+                    "is damaged: get it again"
+                )
+            right.add(head)
+        start = at + _HEAD.size
+        if start + size + _TAIL.size > stop:
             raise FormatError(
-                f"{place}: the checksum of its length is wrong; the file is damaged: get it again"
+                f"{_place(where, starts, at)}: needs {size:,} bytes, the file has "
+                f"{max(0, stop - start - _TAIL.size):,}; it is truncated: get it again"
             )
-        at += _HEAD.size
-        if at + size + _TAIL.size > stop:
-            raise FormatError(
-                f"{place}: needs {size:,} bytes, the file has {max(0, stop - at - _TAIL.size):,}; "
-                "it is truncated: get it again"
-            )
-        starts.append(at)
+        starts.append(start)
         sizes.append(size)
-        at += size + _TAIL.size
+        at = start + size + _TAIL.size
     return np.array(starts, np.int64), np.array(sizes, np.int64)
+
+
+def _place(where: object, before: list[int], at: int) -> str:
+    return f"{where}, record {len(before):,}, byte {at:,}"
 
 
 def is_right(data: bytes, tail: bytes, crc: Any) -> bool:
@@ -131,9 +147,33 @@ def is_right(data: bytes, tail: bytes, crc: Any) -> bool:
 
 def example(picture: bytes, label: int) -> bytes:
     """The Example with a picture, under `image`, and an integer, under `label`."""
-    pictures = _delimited(b"\n", _delimited(b"\n", picture))
+    before, after = _around(len(picture), label)
+    return b"".join((before, picture, after))
+
+
+@lru_cache(_SIZES)
+def _around(size: int, label: int) -> tuple[bytes, bytes]:
+    """What is before and behind a picture of so many bytes in the Example with that label."""
+    pictures = _delimited(b"\n", _delimited(b"\n", bytes(size)))
     labels = _delimited(b"\x1a", _delimited(b"\n", _varint(label)))
-    return _delimited(b"\n", _entry(b"image", pictures) + _entry(b"label", labels))
+    after = _entry(b"label", labels)
+    whole = _delimited(b"\n", _entry(b"image", pictures) + after)
+    return whole[: len(whole) - len(after) - size], after
+
+
+def plain(data: bytes) -> tuple[bytes, int] | None:
+    """The picture and the label of an Example that is, byte for byte, as `example` makes it.
+
+    None for any other, be it one that means the same.
+    """
+    found = _BEFORE.match(data)
+    if not found or data[-1] > 127:  # a label of several bytes
+        return None
+    picture = data[found.end() : -_AFTER]
+    before, after = _around(len(picture), data[-1])
+    if before != found[0] or data[-_AFTER:] != after or len(data) < len(before) + _AFTER:
+        return None
+    return picture, data[-1]
 
 
 def _entry(key: bytes, feature: bytes) -> bytes:

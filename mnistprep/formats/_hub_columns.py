@@ -17,7 +17,7 @@ from mnistprep import _extras
 from mnistprep._text import printable
 from mnistprep.dataset import SPLITS, Labels
 from mnistprep.errors import FormatError
-from mnistprep.formats import _sidecar
+from mnistprep.formats import _hub_values, _sidecar
 
 OWN = "mnistprep"  # key of the metadata that mnistprep writes
 AUTO = "auto"
@@ -361,7 +361,7 @@ def _labels(column: Any, where: str, row: int, texts: Texts) -> Labels:
     if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
         raise FormatError(f"{where.format(row)} is {kind}, expected whole numbers or names")
     texts.kinds.add("number")
-    values = column.to_numpy(zero_copy_only=False)
+    values = _hub_values.numbers(column)
     with np.errstate(all="ignore"):
         whole: Labels = values.astype(np.int64)
     wrong = whole != values

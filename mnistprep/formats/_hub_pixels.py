@@ -14,6 +14,7 @@ from mnistprep import _extras, _png
 from mnistprep._arrays import Images
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
+from mnistprep.formats import _hub_values
 from mnistprep.formats._hub_columns import Columns
 
 Array = npt.NDArray[Any]
@@ -105,7 +106,7 @@ def _nested(column: Any, where: str, row: int) -> Array:
         if types.is_fixed_size_list(column.type):
             size = column.type.list_size
         else:
-            lengths = column.value_lengths().to_numpy(zero_copy_only=False)
+            lengths = _hub_values.numbers(column.value_lengths())
             size = int(lengths[0]) if len(lengths) else 0
             if (lengths != size).any():
                 k = int((lengths != size).argmax()) // math.prod(sizes[1:])
@@ -121,7 +122,7 @@ def _nested(column: Any, where: str, row: int) -> Array:
 def _numbers(column: Any, where: str, row: int) -> Array:
     if column.null_count:
         raise FormatError(f"{where} {row} or later: a pixel is null")
-    values: Array = plain(column).to_numpy(zero_copy_only=False)
+    values = _hub_values.numbers(plain(column))
     if values.dtype.kind not in "biuf":
         raise FormatError(f"{where} {row}: {column.type} are no pixels")
     return values

@@ -16,21 +16,18 @@ are splits without examples, which have no file.
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from itertools import groupby
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mnistprep import _extras, _png, _workers
-from mnistprep._arrays import release
+from mnistprep import _extras, _png
 from mnistprep._progress import Progress
-from mnistprep.dataset import Dataset, Split
+from mnistprep.dataset import Dataset, Labels, Split
 from mnistprep.errors import UnsupportedError, UsageError
 from mnistprep.formats import _hub_columns, _records
 from mnistprep.formats._splits import named_split
-
-_ROWS = 1000  # in a row group or record batch, and in a step of a worker
 
 
 def check(dataset: Dataset, shard: int) -> None:
@@ -89,15 +86,12 @@ def write(
 
     `opened` gives a writer of record batches for a file, which is a context.
     """
-    left = iter(files)
-    for _, parts in groupby(_batches(split, form, shard, workers), key=lambda part: part[0]):
-        with next(left).open("wb") as sink, opened(sink) as writer:  # its name may be no UTF-8
-            for _, batch in parts:
-                writer.write_batch(batch)
-                progress.advance(batch.num_rows)
-    for file in left:  # a split without examples
-        with file.open("wb") as sink, opened(sink):
-            pass
+    sizes = _records.shard_sizes(len(split), shard)
+    for file, pieces in zip(files, _records.encoded(split, sizes, _pack, workers), strict=True):
+        with file.open("wb") as sink, opened(sink) as writer:  # its name may be no UTF-8
+            for count, buffers in pieces:
+                writer.write_batch(_batch(form, count, *buffers))
+                progress.advance(count)
 
 
 def shards(split: Split, shard: int) -> int:
@@ -105,26 +99,21 @@ def shards(split: Split, shard: int) -> int:
     return len(_records.shard_sizes(len(split), shard))
 
 
-def _batches(split: Split, form: Any, shard: int, workers: int | None) -> Iterator[tuple[int, Any]]:
-    """Record batches, each with the number of the shard that it belongs in."""
+def _pack(_: int, pictures: Iterator[bytes], labels: Labels) -> tuple[bytes, bytes, bytes]:
+    """What Arrow has of a row group: the ends of its pictures, the pictures, the labels."""
+    found = list(pictures)
+    ends = array("i", accumulate(map(len, found), initial=0))
+    return ends.tobytes(), b"".join(found), labels.astype("<i8").tobytes()
+
+
+def _batch(form: Any, count: int, ends: bytes, pictures: bytes, labels: bytes) -> Any:
+    # From buffers, as arrow.array imports pandas, which takes longer than writing the digits does.
     arrow = _extras.load("pyarrow")
-    start = 0
-    for pictures in _workers.run(partial(_encode, split), len(split), size=_ROWS, workers=workers):
-        stop = start + len(pictures)
-        while pictures:
-            number = start // shard if shard else 0
-            count = min(len(pictures), (number + 1) * shard - start) if shard else len(pictures)
-            data = arrow.array(pictures[:count], arrow.binary())
-            image = arrow.StructArray.from_arrays(
-                [data, arrow.nulls(count, arrow.string())], fields=list(form.field("image").type)
-            )
-            labels = arrow.array(split.labels[start : start + count])
-            yield number, arrow.record_batch([image, labels], schema=form)
-            start, pictures = start + count, pictures[count:]
-        assert start == stop
-
-
-def _encode(split: Split, start: int, stop: int) -> list[bytes]:
-    pictures = list(_png.encode(split.images[start:stop]))
-    release(split.images[start:stop])
-    return pictures
+    made, buffer = arrow.Array.from_buffers, arrow.py_buffer
+    data = made(arrow.binary(), count, [None, buffer(ends), buffer(pictures)])
+    image = arrow.StructArray.from_arrays(
+        [data, arrow.nulls(count, arrow.string())], fields=list(form.field("image").type)
+    )
+    return arrow.record_batch(
+        [image, made(arrow.int64(), count, [None, buffer(labels)])], schema=form
+    )

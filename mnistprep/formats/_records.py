@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +24,12 @@ from mnistprep.formats import _decode, _splits
 from mnistprep.formats._decode import Form
 from mnistprep.formats._splits import named_split
 
+T = TypeVar("T")
 Part = tuple[int, int, int]
 """A shard, and the first and the end of the examples in it that are worked on in one go."""
 
 STEP = 1000  # examples in a part
+_PART = 256 << 20  # bytes of pictures in a part that is written
 _COUNTED = re.compile(r"(\d{1,9})-of-(\d{1,9})(?!\d)")  # the number of a shard, and of shards
 
 
@@ -40,10 +43,10 @@ def set_name(dataset: Dataset) -> str:
     return name if name[0].isalpha() else f"set_{name}"
 
 
-def parts(counts: Iterable[int]) -> list[Part]:
-    """The shards, of so many examples each, in parts of at most STEP examples, in order."""
+def parts(counts: Iterable[int], step: int = STEP) -> list[Part]:
+    """The shards, of so many examples each, in parts of at most `step` examples, in order."""
     return [
-        (shard, *span) for shard, count in enumerate(counts) for span in _workers.spans(count, STEP)
+        (shard, *span) for shard, count in enumerate(counts) for span in _workers.spans(count, step)
     ]
 
 
@@ -57,26 +60,30 @@ def shard_sizes(count: int, shard: int) -> list[int]:
 def encoded(
     split: Split,
     sizes: Sequence[int],
-    pack: Callable[[int, Iterator[bytes], Labels], bytes],
+    pack: Callable[[int, Iterator[bytes], Labels], T],
     workers: int | None,
-) -> Iterator[Iterator[tuple[int, bytes]]]:
-    """For each shard its bytes in pieces, each with its number of examples.
+) -> Iterator[Iterator[tuple[int, T]]]:
+    """For each shard its content in pieces, each with its number of examples.
 
-    `pack` makes the bytes of consecutive examples from the number of the first in the split, the
-    PNG of each, and the labels. Every shard must be used up before the next.
+    `pack` makes a piece of consecutive examples from the number of the first in the split, the PNG
+    of each, and the labels. Every shard must be used up before the next.
     """
-    todo, first = parts(sizes), np.cumsum([0, *sizes])
+    step = max(1, min(STEP, _PART // math.prod(split.shape)))
+    todo, first = parts(sizes, step), np.cumsum([0, *sizes])
 
-    def task(start: int, _: int) -> tuple[int, bytes]:
+    def task(start: int, _: int) -> tuple[int, T]:
         shard, at, stop = todo[start]
         span = slice(int(first[shard]) + at, int(first[shard]) + stop)
         data = pack(span.start, _png.encode(split.images[span]), split.labels[span])
-        release(split.images[span])
+        # From the start on: the system maps pages around those that are asked for, and here the
+        # next ones are another worker's.
+        release(split.images[: span.stop])
+        release(split.labels[: span.stop])
         return stop - at, data
 
     pieces = _workers.run(task, len(todo), size=1, workers=workers)
     for size in sizes:
-        yield (next(pieces) for _ in _workers.spans(size, STEP))
+        yield (next(pieces) for _ in _workers.spans(size, step))
 
 
 def by_split(files: Iterable[Path], where: object) -> dict[str, list[Path]]:

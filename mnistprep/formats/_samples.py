@@ -52,7 +52,7 @@ class Shard:
 def cut(name: str) -> tuple[str, str]:
     """The key and the field that the name of a member means; empty for what is no part of one."""
     name = name.removeprefix("./")
-    found = None if _META.match(name) else _FIELD.fullmatch(name)
+    found = None if name[:2] == "__" and _META.match(name) else _FIELD.fullmatch(name)
     return (found[1], found[2].lower()) if found else ("", "")
 
 

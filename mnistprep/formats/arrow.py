@@ -41,6 +41,7 @@ from mnistprep.formats import (
     _hub_disk,
     _hub_files,
     _hub_split,
+    _hub_values,
     _hub_write,
     _sidecar,
 )
@@ -181,7 +182,7 @@ def _mapping(files: list[Path], count: int) -> npt.NDArray[np.intp]:
             column = batch.column(0)
             if column.null_count or column.type != _extras.load("pyarrow").uint64():
                 raise FormatError(f"{file}: indices are {column.type}, expected uint64")
-            parts.append(column.to_numpy().astype(np.intp))
+            parts.append(_hub_values.numbers(column).astype(np.intp))
     chosen = np.concatenate(parts)
     if len(chosen) and not 0 <= chosen.min() <= chosen.max() < count:
         raise FormatError(f"{files[0]}: row {chosen.max():,} of {count:,}; it is damaged")
@@ -234,7 +235,7 @@ def _check(file: Path, batch: Any, extra: Any) -> None:
 
 
 def _crc32(column: Any) -> int:
-    return zlib.crc32(column.to_numpy().astype("<i8").tobytes())
+    return zlib.crc32(_hub_values.numbers(column).astype("<i8").tobytes())
 
 
 @contextmanager

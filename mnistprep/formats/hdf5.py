@@ -340,8 +340,7 @@ class _Writer:
         axes = _CAFFE_AXES if first else _AXES[: 1 + len(shape)]
         for dim, axis in zip(array.dims, axes, strict=True):
             dim.label = axis
-        rows = array.chunks[0] if array.chunks else 1
-        at = 0
+        rows, at = array.chunks[0] if array.chunks else 1, 0
         for images in _steps(splits, rows * max(1, 8192 // rows)):
             if first:
                 images = images[:, None] if images.ndim == 3 else np.moveaxis(images, 3, 1)
@@ -352,7 +351,8 @@ class _Writer:
 
     def labels(self, name: str, splits: list[Split], kind: str, *, column: bool = False) -> None:
         """The labels of `splits`, as one row or one column."""
-        values = np.concatenate([split.labels for split in splits]).astype(kind)
+        steps = [part.astype(kind) for split in splits for _, part in split.chunks()]
+        values = np.concatenate([np.empty(0, kind), *steps])
         array = self._array(name, (len(values), 1) if column else (len(values),), kind)
         array[...] = values.reshape(array.shape)
         for dim, axis in zip(array.dims, ("batch", "index"), strict=False):
@@ -384,9 +384,7 @@ class _Writer:
 
 
 def _steps(splits: list[Split], size: int) -> Iterator[Images]:
-    for split in splits:
-        for images, _ in split.chunks(size):
-            yield images
+    return (images for split in splits for images, _ in split.chunks(size))
 
 
 def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:

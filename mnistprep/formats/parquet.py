@@ -213,9 +213,12 @@ def write(
 
         def opened(file: BinaryIO, form: Any = form) -> Any:
             # Without dictionaries: labels behind a damaged one come out as others, unnoticed.
+            # Statistics of PNGs are the least and the largest of their bytes: of no use to anybody,
+            # and kept in memory until the end, for every row group.
             return parquet.ParquetWriter(
-                file, form, compression=compression, use_dictionary=False, write_page_checksum=True
-            )
+                file, form, compression=compression, use_dictionary=False,
+                write_statistics=["label"], write_page_checksum=True,
+            )  # fmt: skip
 
         count = _hub_write.shards(split, shard)
         stem = path / "data" / PUBLISHED[name]

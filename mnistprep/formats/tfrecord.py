@@ -149,6 +149,15 @@ class _Split(_records.Records):
 
     def features(self, shard: int, index: int) -> dict[str, Feature]:
         """The features of a record, whose checksum is compared."""
+        try:
+            return _example.features(self.checked(shard, index))
+        except ValueError:
+            raise FormatError(
+                f"{self.where(shard, index)}: not a tf.train.Example, whatever else it is"
+            ) from None
+
+    def checked(self, shard: int, index: int) -> bytes:
+        """The data of a record, whose checksum is compared."""
         start, size = int(self.starts[shard][index]), int(self.sizes[shard][index])
         data = self.files[shard][start : start + size + 4].tobytes()
         if not _example.is_right(data[:-4], data[-4:], self.crc):
@@ -156,15 +165,14 @@ class _Split(_records.Records):
                 f"{self.where(shard, index)}: the checksum is wrong; the file is damaged: "
                 "get it again"
             )
-        try:
-            return _example.features(data[:-4])
-        except ValueError:
-            raise FormatError(
-                f"{self.where(shard, index)}: not a tf.train.Example, whatever else it is"
-            ) from None
+        return data[:-4]
 
     def example(self, shard: int, index: int) -> tuple[bytes, int]:
         """The picture and the label of a record."""
+        if (self.image, self.label, self.raw) == ("image", "label", False):
+            found = _example.plain(self.checked(shard, index))
+            if found is not None:
+                return found
         features = self.features(shard, index)
         try:
             picture, label = _picture(features[self.image]), _label(features[self.label])

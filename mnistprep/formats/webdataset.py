@@ -41,6 +41,7 @@ SUFFIXES: tuple[str, ...] = (".tar", ".tar.gz", ".tgz")
 DEFAULT_OUTPUT = "{name}_webdataset"
 NEEDS: tuple[str, ...] = ()
 Compression = Literal["none", "gzip"]
+_Samples = tuple[int, list[bytes], list[int]]  # number of the first, pictures, labels
 
 _SHARD = re.compile(r"\.(tar(\.(gz|bz2|xz))?|tgz)$", re.IGNORECASE)
 _LOOKED_AT = 4000  # members, to know samples by
@@ -278,7 +279,7 @@ def write(
         _sidecar.write(dataset, path)
     for name, split in dataset.splits.items():
         progress.start(f"write {name}", len(split), "examples")
-        shards = _records.encoded(split, sizes[name], _pack, workers)
+        shards = _records.encoded(split, sizes[name], _samples_of, workers)
         for number, pieces in enumerate(shards):
             end = ".tar.gz" if packed else ".tar"
             file = names[name] if single else Path(f"{stem}-{name}-{number:06}{end}")
@@ -291,22 +292,29 @@ def write(
 
 
 def _archive(
-    start: bytes, pieces: Iterator[tuple[int, bytes]], progress: Progress
+    start: bytes, pieces: Iterator[tuple[int, _Samples]], progress: Progress
 ) -> Iterator[bytes]:
     yield start
     size = len(start)
-    for count, data in pieces:
+    for count, samples in pieces:
+        data = _members(*samples)
         yield data
         size += len(data)
         progress.advance(count)
     yield _tar.end(size)
 
 
-def _pack(first: int, pictures: Iterator[bytes], labels: Labels) -> bytes:
+def _samples_of(first: int, pictures: Iterator[bytes], labels: Labels) -> _Samples:
+    # Members are made of them where they are written: they are six times as many bytes, mostly
+    # zeros, and to hand those over takes longer than to make them.
+    return first, list(pictures), labels.tolist()
+
+
+def _members(first: int, pictures: list[bytes], labels: list[int]) -> bytes:
     """The members of consecutive samples, of which the first has that number."""
     members: list[bytes] = []
-    for number, (picture, label) in enumerate(zip(pictures, labels.tolist(), strict=True), first):
-        for field, content in (("png", picture), ("cls", str(label).encode())):
+    for number, (picture, label) in enumerate(zip(pictures, labels, strict=True), first):
+        for field, content in (("png", picture), ("cls", b"%d" % label)):
             header = _tar.header(f"{number:06}.{field}", len(content))
             members += header, content, _tar.padding(len(content))
     return b"".join(members)
