@@ -15,6 +15,8 @@ Images = npt.NDArray[np.uint8]
 
 SPILL = 256 << 20  # bytes of pictures from which a temporary file holds them
 _SPILL_LABELS = 1 << 20  # bytes of labels, which are rarely as many
+# Linux maps so many bytes around a page that is asked for, those of a neighbour's part among them.
+_AROUND = 1 << 16
 
 
 class Pages(mmap.mmap):
@@ -75,8 +77,7 @@ def release(array: npt.NDArray[Any]) -> None:
     if not isinstance(base, Pages) or not hasattr(base, "madvise"):
         return
     offset = array.ctypes.data - np.frombuffer(base, np.uint8).ctypes.data
-    first = offset - offset % mmap.PAGESIZE
-    stop = offset + array.nbytes
-    stop -= stop % mmap.PAGESIZE
-    if stop > first:
+    first = max(0, offset - _AROUND) // mmap.PAGESIZE * mmap.PAGESIZE
+    stop = min(offset + array.nbytes + _AROUND, len(base))
+    if array.nbytes:
         base.madvise(mmap.MADV_DONTNEED, first, stop - first)

@@ -134,10 +134,10 @@ def test_blocks_may_end_anywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     """The size of the steps in which a file is read does not show in what is read."""
-    from mnistprep.formats import csv
+    from mnistprep.formats import _rows, csv
 
-    monkeypatch.setattr(csv, "_BLOCK", size)
-    monkeypatch.setattr(csv, "_SPAN", 3)
+    monkeypatch.setattr(_rows, "BLOCK", size)
+    monkeypatch.setattr(csv, "_SPAN", 3 * size)
     (tmp_path / "train.csv").write_text(rows(newline="\r\n").rstrip())
     same(tmp_path / "train.csv", ("train",))
 
@@ -175,9 +175,10 @@ def test_what_is_no_pixel_is_named_with_its_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, header: bool
 ) -> None:
     """The message has file, line and column; nothing is guessed, cut or dropped."""
-    from mnistprep.formats import csv
+    from mnistprep.formats import _rows, csv
 
-    monkeypatch.setattr(csv, "_BLOCK", 160)
+    monkeypatch.setattr(_rows, "BLOCK", 160)
+    monkeypatch.setattr(csv, "_SPAN", 320)
     line, message = BAD[kind]
     lines = rows().splitlines()
     lines[30] = line

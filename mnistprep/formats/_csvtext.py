@@ -273,7 +273,9 @@ def content(path: Path) -> Images:
             data = _recoded(path, data[2:], codec)
     if start.startswith(_UTF8):
         data = data[3:]
-    begin = data[:LINE_LIMIT].tobytes()
+    begin = data[:_STEP].tobytes()
+    if b"\n" not in begin:
+        begin = data[:LINE_LIMIT].tobytes()
     if b"\n" not in begin and b"\r" in begin.rstrip(b"\r"):  # line ends of the first Macintosh
         data = _with_newlines(data)
     elif b"\n" not in begin and len(data) > LINE_LIMIT:
@@ -310,13 +312,16 @@ def _with_newlines(data: Images) -> Images:
 
 def _sample(path: Path, data: Images) -> list[bytes]:
     start = data[:LINE_LIMIT].tobytes()
-    try:
-        start[: start.rfind(b"\n") + 1 or len(start)].decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{path}: byte {error.start:,} is not plain text") from None
-    if b"\0" in start.partition(b"\n")[0]:
+    if not start.isascii():
+        try:
+            start[: start.rfind(b"\n") + 1 or len(start)].decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise FormatError(f"{path}: byte {error.start:,} is not plain text") from None
+    found = start[:_STEP].split(b"\n", _SAMPLE)
+    if len(found) <= _SAMPLE:
+        found = start.split(b"\n", _SAMPLE)
+    if b"\0" in found[0]:
         raise FormatError(f"{path}: byte {start.index(0):,} is not plain text")
-    found = start.split(b"\n", _SAMPLE)
     return found if len(data) <= len(start) and len(found) <= _SAMPLE else found[:-1]
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -14,29 +13,54 @@ from mnistprep._arrays import release
 from mnistprep._progress import Progress
 from mnistprep._streams import write_gzip
 from mnistprep.dataset import Dataset, Split, default_classes, idx_label_type
-from mnistprep.errors import UnsupportedError, UsageError
-from mnistprep.formats import _csvfiles
+from mnistprep.errors import DataError, UnsupportedError, UsageError
+from mnistprep.formats import _csvfiles, _rows
 
-_ROWS = 250  # rows a step
 _LEVEL = 6  # of zlib
 
 
 def save(
-    target: Path, title: bytes, blocks: Iterable[bytes], packed: bool, progress: Progress
+    split: Split,
+    target: Path,
+    title: bytes,
+    *,
+    between: bytes,
+    last: bool,
+    packed: bool,
+    workers: int | None,
+    progress: Progress,
 ) -> None:
-    """Write a file of the title and the blocks of rows, as gzip where it is to be packed."""
+    """Write a file of the title and the rows of a split, as gzip where it is to be packed.
+
+    `between` the numbers is a byte; `last` says where the label is.
+    """
+    format_rows, size = _rows.formatter(split, between, last=last), _rows.span(split)
 
     def advancing() -> Iterator[bytes]:
-        for block in blocks:
-            yield block
-            progress.advance(block.count(b"\n"))
+        for blocks in _workers.run(format_rows, len(split), size=size, workers=workers):
+            yield from blocks
+            progress.advance(sum(block.count(b"\n") for block in blocks))
 
     if packed:
         write_gzip(target, chain([title], advancing()), level=_LEVEL)
         return
     with target.open("xb") as file:
         file.write(title)
-        file.writelines(advancing())
+    starts = _starts(split, size, len(title))
+
+    def write_rows(start: int, stop: int) -> int:
+        # A pipe to one process that writes would cost as much as the making of the rows.
+        blocks = format_rows(start, stop)
+        place, end = starts[start // size : start // size + 2]
+        if sum(map(len, blocks)) != end - place:
+            raise DataError(f"{target.name}: the pictures were changed while they were written")
+        with target.open("r+b") as file:
+            file.seek(place)
+            file.writelines(blocks)
+        return stop - start
+
+    for count in _workers.run(write_rows, len(split), size=size, workers=workers):
+        progress.advance(count)
 
 
 def check_single(dataset: Dataset, path: Path, header: str, packed: bool) -> None:
@@ -78,26 +102,15 @@ def header(kind: str, height: int, width: int, last: bool) -> bytes:
     return (",".join([*names, "label"] if last else ["label", *names]) + "\n").encode()
 
 
-def rows(split: Split, workers: int | None, between: bytes, last: bool) -> Iterator[bytes]:
-    """The rows of a split in blocks, `between` between the numbers."""
-    columns = math.prod(split.shape)
-    cells = np.zeros((256, 4), np.uint8)  # ",0" to ",255", zero bytes for what is not there
-    for value in range(256):
-        text = b"%d%b" % (value, between) if last else b"%b%d" % (between, value)
-        cells[value, : len(text)] = list(text)
-    labels, pixels = slice(0, 10), slice(10, 10 + 4 * columns)
-    if last:
-        labels, pixels = slice(4 * columns, 4 * columns + 10), slice(0, 4 * columns)
-
-    def format_rows(start: int, stop: int) -> bytes:
-        table = np.zeros((stop - start, 10 + 4 * columns + 1), np.uint8)
-        numbers = split.labels[start:stop].astype("S10").view(np.uint8)
-        table[:, labels] = numbers.reshape(-1, 10)
-        table[:, pixels] = cells[split.images[start:stop].reshape(stop - start, -1)].reshape(
-            stop - start, -1
-        )
-        table[:, -1] = 10
-        release(split.images[start:stop])
-        return table.tobytes().translate(None, b"\0")
-
-    return _workers.run(format_rows, len(split), size=_ROWS, workers=workers)
+def _starts(split: Split, size: int, start: int) -> list[int]:
+    """The bytes before every span of `size` rows, and before the end; `start` before the first."""
+    found = [start]
+    for first in range(0, len(split), size):
+        images, labels = split.images[first : first + size], split.labels[first : first + size]
+        numbers = images.size + len(labels)  # each has a digit, and a byte behind it
+        width = 2 * numbers + np.count_nonzero(images > 9) + np.count_nonzero(images > 99)
+        width += sum(np.count_nonzero(labels >= 10**k) for k in range(1, 10))
+        found.append(found[-1] + int(width))
+        for array in (split.images, split.labels):
+            release(array[first : first + size])
+    return found

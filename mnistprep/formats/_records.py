@@ -75,10 +75,8 @@ def encoded(
         shard, at, stop = todo[start]
         span = slice(int(first[shard]) + at, int(first[shard]) + stop)
         data = pack(span.start, _png.encode(split.images[span]), split.labels[span])
-        # From the start on: the system maps pages around those that are asked for, and here the
-        # next ones are another worker's.
-        release(split.images[: span.stop])
-        release(split.labels[: span.stop])
+        release(split.images[span])
+        release(split.labels[span])
         return stop - at, data
 
     pieces = _workers.run(task, len(todo), size=1, workers=workers)

@@ -26,13 +26,13 @@ from pathlib import Path
 from typing import Literal
 
 from mnistprep import _workers
-from mnistprep._arrays import Images, release
+from mnistprep._arrays import Images
 from mnistprep._progress import Progress, quiet
 from mnistprep._streams import inflated_head
 from mnistprep._text import printable
 from mnistprep.dataset import SPLITS, Dataset, Split
 from mnistprep.errors import FormatError, UnsupportedError, UsageError
-from mnistprep.formats import _arff, _arff_classes, _arff_rows, _decimal, _sidecar
+from mnistprep.formats import _arff, _arff_classes, _arff_rows, _decimal, _rows, _sidecar
 from mnistprep.formats._arff_rows import Sheet
 from mnistprep.formats._splits import OPENML, divided, named_split
 from mnistprep.formats._textrows import (
@@ -50,7 +50,6 @@ NEEDS: tuple[str, ...] = ()
 Types = Literal["real", "integer", "numeric"]
 Scale = Literal["auto", "byte", "unit"]
 
-_ROWS = 250  # rows a step, written
 _SNIFFED = 64 << 10  # bytes; a comment of that length may come first
 
 
@@ -213,7 +212,7 @@ def write(
             for part in parts:
                 split = dataset.splits[part]
                 progress.start(f"write {target.name}", len(split), "examples")
-                for rows in _rows(split, dataset.classes, workers):
+                for rows in _text(split, dataset.classes, workers):
                     file.write(rows)
                     progress.advance(rows.count(b"\n"))
 
@@ -256,19 +255,11 @@ def _header(dataset: Dataset, types: str, name: str) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _rows(split: Split, classes: tuple[str, ...], workers: int | None) -> Iterator[bytes]:
-    values = [f"{value},".encode() for value in range(256)]
-    names = [f"{_arff.quote(name)}\n".encode() for name in classes]
-
-    def format_rows(start: int, stop: int) -> bytes:
-        pieces: list[bytes] = []
-        for k in range(start, stop):
-            pieces += map(values.__getitem__, split.images[k].tobytes())
-            pieces.append(names[split.labels[k]])
-        release(split.images[start:stop])
-        return b"".join(pieces)
-
-    return _workers.run(format_rows, len(split), size=_ROWS, workers=workers)
+def _text(split: Split, classes: tuple[str, ...], workers: int | None) -> Iterator[bytes]:
+    names = [_arff.quote(name).encode() for name in classes]
+    format_rows = _rows.formatter(split, b",", last=True, names=names)
+    for pieces in _workers.run(format_rows, len(split), size=_rows.span(split), workers=workers):
+        yield from pieces
 
 
 def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:

@@ -27,7 +27,7 @@ from typing import Literal
 import numpy as np
 
 from mnistprep import _workers
-from mnistprep._arrays import Images, empty_images, release
+from mnistprep._arrays import Images, empty_images, empty_labels, release
 from mnistprep._files import head
 from mnistprep._progress import Progress, quiet
 from mnistprep._text import printable
@@ -44,8 +44,7 @@ NEEDS: tuple[str, ...] = ()
 Header = Literal["none", "rowcol", "pixel0", "pixel1"]
 Separator = Literal["comma", "semicolon", "tab", "space"]
 
-_BLOCK = 64 << 10  # bytes a step, read: what is made of them stays in the processor's cache
-_SPAN = 16  # blocks a worker takes at once
+_SPAN = 1 << 20  # bytes that a worker takes at once, read
 _BYTES = {"comma": b",", "semicolon": b";", "tab": b"\t", "space": b" "}
 _UNLABELLED = "unlabelled"
 _SINGLE = re.compile(r"\.csv(\.gz)?$", re.IGNORECASE)
@@ -279,45 +278,42 @@ def _read_rows(
 ) -> tuple[Images, Labels]:
     cuts, rows = _cut(file, data, dialect)
     images = empty_images((rows[-1], *dialect.shape), shared=True)
-    labels = np.empty(rows[-1], np.int64)
+    labels = empty_labels(rows[-1])
     pixels = images.reshape(rows[-1], math.prod(dialect.shape))
     progress.start(f"read {file.name}", rows[-1], "examples")
 
-    def parse(first: int, last: int) -> list[int]:
-        found = []
-        for k in range(first, last):
-            block = data[cuts[k] : cuts[k + 1]]
-            out = pixels[rows[k] : rows[k + 1]]
-            found += _rows.parse(file, block, dialect, rows[k], out)
-            release(block)
-            release(out)
+    def parse(first: int, last: int) -> Labels:
+        out, text = pixels[rows[first] : rows[last]], data[cuts[first] : cuts[last]]
+        found = _rows.parse(file, text, dialect, rows[first], out)
+        release(data[cuts[first] : cuts[last]])
+        release(out)
         return found
 
     at = 0
-    for part in _workers.run(parse, len(cuts) - 1, size=_SPAN, workers=workers):
+    for part in _workers.run(parse, len(cuts) - 1, size=1, workers=workers):
         labels[at : at + len(part)] = part
+        release(labels[at : at + len(part)])
         at += len(part)
         progress.advance(len(part))
     return images, labels
 
 
 def _cut(file: Path, data: Images, dialect: Dialect) -> tuple[list[int], list[int]]:
-    """Byte positions that cut the rows into blocks of whole lines, and rows before each."""
+    """Byte positions that cut the rows into spans of whole lines, and rows before each."""
     cuts, rows = [dialect.start], [0]
-    longest = 4 * dialect.columns + _rows.LABEL_DIGITS
+    size, tail = dialect.lines_of(_SPAN), dialect.lines_of(_rows.BLOCK)
     while cuts[-1] < len(data):
-        block = data[cuts[-1] : cuts[-1] + max(_BLOCK, longest)]
-        ends = np.flatnonzero(block == 10)
-        last = cuts[-1] + len(block) == len(data)
-        if not len(ends) and not last:
-            raise FormatError(
-                f"{file}, line {rows[-1] + dialect.lines + 1}: longer than any row of "
-                f"{dialect.columns} values"
-            )
-        ended = bool(len(ends)) and int(ends[-1]) + 1 == len(block)
-        rows.append(rows[-1] + len(ends) + int(last and not ended))
-        cuts.append(len(data) if last else cuts[-1] + int(ends[-1]) + 1)
-        release(block)
+        text = data[cuts[-1] : cuts[-1] + size]
+        if cuts[-1] + size < len(data):
+            end = text[-tail:].tobytes()
+            stop = end.rfind(b"\n") + 1
+            if not stop:
+                before = np.count_nonzero(text[: len(text) - len(end)] == 10)
+                raise _rows.too_long(file, dialect, rows[-1] + int(before))
+            text = text[: len(text) - len(end) + stop]
+        rows.append(rows[-1] + int(np.count_nonzero(text == 10)) + int(text[-1] != 10))
+        cuts.append(cuts[-1] + len(text))
+        release(data[cuts[-2] : cuts[-1]])
     return cuts, rows
 
 
@@ -361,8 +357,10 @@ def write(
     for split, target in targets.items():
         examples = dataset.splits[split]
         progress.start(f"write {target.name}", len(examples), "examples")
-        rows = _csvwrite.rows(examples, workers, between, label == "last")
-        _csvwrite.save(target, title, rows, packed, progress)
+        _csvwrite.save(
+            examples, target, title, between=between, last=label == "last", packed=packed,
+            workers=workers, progress=progress,
+        )  # fmt: skip
 
 
 def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:
