@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
+
+import numpy as np
 
 from mnistprep._arrays import Images, map_bytes, map_file
 from mnistprep._files import head
@@ -24,6 +27,9 @@ _MAGICS = {"gzip": GZIP_MAGIC, "bzip2": b"BZh", "xz": b"\xfd7zXZ\0"}
 _MEMORY = 256 << 20  # bytes that an xz dictionary may take; xz -9 needs 64 MB
 _BLOCK = 1 << 20
 _FIRST_STEP = 1 << 10
+# Bytes that zlib is given and may give in one call. What it has not used, it copies each time: with
+# more to use than one call uses up, that takes longer than inflating.
+_GIVEN, _GOT = 1 << 16, 1 << 18
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no name, no time, no system
 
 
@@ -164,15 +170,16 @@ class Inflater:
             done += len(part)
         return done
 
-    def read(self, size: int) -> bytes | bytearray:
-        """At most `size` bytes; fewer only at the end of the stream."""
+    def read(self, size: int) -> bytes | memoryview:
+        """At most `size` bytes; fewer only at the end of the stream. A view where they are many."""
         if size > self.limit:
             raise FormatError(f"{self.path}: promises {size:,} bytes, more than it can hold")
-        buffer = bytearray(size)
-        got = self.readinto(buffer)
-        if got < size:
-            del buffer[got:]
-        return bytes(buffer) if size <= _BLOCK else buffer
+        if size <= _BLOCK:
+            buffer = bytearray(size)
+            return bytes(buffer[: self.readinto(buffer)])
+        # NumPy leaves memory as it is, where bytearray would fill it with zeros first.
+        view = np.empty(size, np.uint8).data
+        return view[: self.readinto(view)]
 
     def readline(self) -> bytes:
         """The bytes up to and with the next newline, or to the end."""
@@ -195,7 +202,7 @@ class Inflater:
             data = self._feed() if self._engine.needs_input else b""
             starved = not data and self._engine.needs_input
             try:
-                self._ready = self._engine.decompress(data, min(wanted, _BLOCK))
+                self._ready = self._engine.decompress(data, min(wanted, _GOT))
             except Exception as error:  # zlib.error, OSError of bz2, LZMAError
                 raise FormatError(f"{self.path}: damaged {self._kind} data ({error})") from None
             if starved and not self._ready and not self._engine.eof:
@@ -211,7 +218,7 @@ class Inflater:
             self._packed, self._at = self._file.read(_BLOCK), 0
         piece = self._packed[self._at : self._at + self._step]
         self._at += len(piece)
-        self._step = min(2 * self._step, _BLOCK)
+        self._step = min(2 * self._step, _GIVEN)
         return piece
 
     def _next_member(self) -> bool:
@@ -243,38 +250,56 @@ def check_level(level: int) -> None:
 
 
 def write_gzip(path: Path, chunks: Iterable[bytes | memoryview], *, level: int) -> None:
-    """Write `chunks` as one gzip member with no time and no name in it.
+    """Write `chunks` as one gzip member with no time and no name in it."""
+    checksum, size = 0, 0
+    with path.open("xb") as file, closing(Deflater(level)) as engine:
+        file.write(_GZIP_HEADER)
+        for chunk in chunks:
+            checksum, size = zlib.crc32(chunk, checksum), size + len(chunk)
+            file.write(engine.compress(chunk))
+        file.write(engine.flush())
+        file.write(checksum.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little"))
+
+
+class Deflater:
+    """What zlib.compressobj(level, zlib.DEFLATED, -15) does, with all processors.
 
     Blocks of a fixed size are deflated side by side in threads (zlib lets go of the interpreter),
     so the bytes depend on content and level alone.
     """
-    checksum, size = 0, 0
-    with path.open("xb") as file, ThreadPoolExecutor(default_workers()) as pool:
-        file.write(_GZIP_HEADER)
-        waiting = []
-        for block in _blocks(chunks):
-            checksum, size = zlib.crc32(block, checksum), size + len(block)
-            waiting.append(pool.submit(_deflate, block, level))
-            if len(waiting) > 2 * default_workers():
-                file.write(waiting.pop(0).result())
-        for future in waiting:
-            file.write(future.result())
-        file.write(zlib.compressobj(level, zlib.DEFLATED, -15).flush())
-        file.write(checksum.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little"))
+
+    def __init__(self, level: int) -> None:
+        self._level = level
+        self._pending = bytearray()
+        self._waiting: deque[Future[bytes]] = deque()
+        self._pool = ThreadPoolExecutor(default_workers())  # starts a thread at the first block
+
+    def compress(self, data: bytes | memoryview) -> bytes:
+        """Take one-byte values; gives the blocks that are ready, once enough wait."""
+        self._pending += data
+        whole = len(self._pending) - len(self._pending) % _BLOCK
+        ready = []
+        for start in range(0, whole, _BLOCK):
+            block = bytes(self._pending[start : start + _BLOCK])
+            self._waiting.append(self._pool.submit(_deflate, block, self._level))
+            if len(self._waiting) > 2 * default_workers():
+                ready.append(self._waiting.popleft().result())
+        del self._pending[:whole]
+        return b"".join(ready)
+
+    def flush(self) -> bytes:
+        """All that is left, and the end of the stream."""
+        rest = [_deflate(bytes(self._pending), self._level)] if self._pending else []
+        blocks = [future.result() for future in self._waiting]
+        self.close()
+        end = zlib.compressobj(self._level, zlib.DEFLATED, -15).flush()
+        return b"".join([*blocks, *rest, end])
+
+    def close(self) -> None:
+        """End the threads; blocks that nobody fetched are dropped."""
+        self._pool.shutdown(cancel_futures=True)
 
 
 def _deflate(block: bytes, level: int) -> bytes:
-    engine = zlib.compressobj(level, zlib.DEFLATED, -15, 9)
+    engine = zlib.compressobj(level, zlib.DEFLATED, -15)
     return engine.compress(block) + engine.flush(zlib.Z_SYNC_FLUSH)
-
-
-def _blocks(chunks: Iterable[bytes | memoryview]) -> Iterator[bytes]:
-    pending = bytearray()
-    for chunk in chunks:
-        pending += chunk
-        whole = len(pending) - len(pending) % _BLOCK
-        for start in range(0, whole, _BLOCK):
-            yield bytes(pending[start : start + _BLOCK])
-        del pending[:whole]
-    if pending:
-        yield bytes(pending)

@@ -86,10 +86,12 @@ def locate(
     """What `read` gives, with the name of the format and the path that it was found at."""
     where = existing(Path(path))
     try:
-        packed = _archives.is_archive(where)
-        if packed and not (formats.get(format).sniff(where) if format else formats.matches(where)):
-            return _in_archive(where, format, workers, progress, options)
-        return _found(where, format, workers, progress, options)
+        known = formats.matches(where) if format is None else [format]
+        if _archives.is_archive(where):
+            claimed = known if format is None else formats.get(format).sniff(where)
+            if not claimed:
+                return _in_archive(where, format, workers, progress, options)
+        return _found(where, known, workers, progress, options)
     except DataError as error:
         raise FormatError(f"{where}: {error}") from error
     except OSError as error:
@@ -100,15 +102,15 @@ def locate(
 
 def _found(
     where: Path,
-    format: str | None,
+    known: list[str],
     workers: int | None,
     progress: Progress,
     options: dict[str, Any],
 ) -> Found:
-    several = format is None and where.is_dir() and not formats.matches(where)
-    if several and (parts := formats.split_files(where)):
+    """What is at a path that is of one of the `known` formats, or of none as a whole."""
+    if not known and where.is_dir() and (parts := formats.split_files(where)):
         return _joined(where, *parts, workers, progress, options)
-    name, where = formats.detect(where) if format is None else (format, where)
+    name, where = formats.detect(where, known)
     reader = formats.get(name).read
     formats.check_installed(name)
     formats.check_options(name, options, "read")
@@ -129,7 +131,7 @@ def _joined(
     stored: dict[str, tuple[Path, str]] = {}
     classes: tuple[str, ...] = ()
     for split, file in files.items():
-        part = _found(file, name, workers, progress, options).dataset
+        part = _found(file, [name], workers, progress, options).dataset
         if len(part.splits) != 1:
             listed = " and ".join(part.splits)
             raise FormatError(f"{file} holds {listed} and is not alone in {where}; give its path")
@@ -158,9 +160,10 @@ def _in_archive(
 
     try:
         _archives.unpack(archive, folder)
-        known = formats.get(format).sniff(top) if format else formats.matches(top)
-        inside = top if known else _only(top)
-        found = _found(inside, format, workers, _Translated(progress, shown), options)
+        claimed = formats.get(format).sniff(top) if format else formats.matches(top)
+        inside = top if claimed else _only(top)
+        known = formats.matches(inside) if format is None else [format]
+        found = _found(inside, known, workers, _Translated(progress, shown), options)
     except BaseException as error:
         remove()
         if isinstance(error, (FormatError, DataError)):

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mnistprep._files import atomic_path
-from mnistprep._streams import Inflater, write_gzip
+from mnistprep._streams import Deflater, Inflater, write_gzip
 from mnistprep.errors import FormatError, TargetError
 
 
@@ -184,6 +186,32 @@ def test_gzip_bytes_depend_on_content_alone(tmp_path: Path) -> None:
     assert gzip.decompress((tmp_path / "a").read_bytes()) == content
     write_gzip(tmp_path / "empty", [], level=6)
     assert gzip.decompress((tmp_path / "empty").read_bytes()) == b""
+
+
+@pytest.mark.parametrize("level", [0, 1, 6, 9])
+def test_blocks_side_by_side_are_one_deflate_stream(level: int) -> None:
+    """zlib inflates what Deflater gives, which does not depend on the pieces it was given."""
+    content = bytes(range(251)) * 40_000
+    streams = []
+    for step in (len(content), 1 << 20, 999_999):
+        engine = Deflater(level)
+        pieces = [content[k : k + step] for k in range(0, len(content), step)]
+        streams.append(b"".join(map(engine.compress, pieces)) + engine.flush())
+    assert streams[0] == streams[1] == streams[2]
+    assert zlib.decompress(streams[0], -15) == content
+    assert zlib.decompress(Deflater(level).flush(), -15) == b""
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_many_bytes_are_read_as_few_are(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    """A read of megabytes gives all of them, or as many as there are."""
+    content = bytes(range(251)) * 20_000
+    (tmp_path / "file").write_bytes(pack(content))
+    with Inflater(tmp_path / "file") as stream:
+        assert stream.read(3) == content[:3]
+        assert stream.read(4_000_000) == content[3:4_000_003]
+        assert stream.read(min(5_000_000, stream.limit)) == content[4_000_003:]
+        assert stream.read(1) == b""
 
 
 def test_a_stream_reads_plain_gzip_and_members_alike(tmp_path: Path) -> None:

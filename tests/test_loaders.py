@@ -245,6 +245,20 @@ def test_tensor_loader_repeats_its_orders_from_a_seed() -> None:
         assert orders(None) == unseeded
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize(
+    ("mean", "std"), [(0, 1), (0.1307, 0.3081), (0, 0.3), (-1, -2), (0, 1e-45)]
+)
+def test_every_byte_is_scaled_as_pytorch_scales_it(mean: float, std: float, shuffle: bool) -> None:
+    """Bit for bit, whatever the block that a batch is scaled in; without a warning."""
+    pixels = np.arange(256, dtype=np.uint8).reshape(256, 1, 1).repeat(3, axis=1)
+    loader = TensorLoader(Split(pixels, np.arange(256)), 7, shuffle, mean=mean, std=std)
+    expected = torch.arange(256).float().sub_(255 * mean).div_(255 * std)
+    for images, labels in loader:
+        for row in range(3):
+            assert torch.equal(images[:, 0, row, 0], expected[labels])
+
+
 def test_tensor_loader_puts_channels_first_and_scales() -> None:
     """Colour comes as (B, 3, H, W), and mean and std are applied to pixels as 0..1."""
     split = some((6, 4, 3), 10)

@@ -85,12 +85,13 @@ def get(name: str) -> Format:
     return cast(Format, import_module(FORMATS[name]))
 
 
-def detect(path: Path) -> tuple[str, Path]:
+def detect(path: Path, found: Sequence[str] | None = None) -> tuple[str, Path]:
     """The format of what is at `path`, and the path it is at: `path`, or the one child that fits.
 
-    Raises DetectionError when nothing or more than one thing is recognised.
+    found: what `matches` gives for the path, where it has been asked. Raises DetectionError when
+    nothing or more than one thing is recognised.
     """
-    found = matches(path)
+    found = matches(path) if found is None else found
     if len(found) == 1:
         return found[0], path
     if found:

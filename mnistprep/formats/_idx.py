@@ -129,9 +129,7 @@ def _labels(path: Path) -> npt.NDArray[Any]:
     return labels
 
 
-def _from_zero(
-    labels: npt.NDArray[Any], path: Path, found: Found, first: int
-) -> npt.NDArray[Any]:
+def _from_zero(labels: npt.NDArray[Any], path: Path, found: Found, first: int) -> npt.NDArray[Any]:
     if len(labels) and labels.min() < first:
         at = int(labels.argmin())
         raise FormatError(

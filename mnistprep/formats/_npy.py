@@ -17,6 +17,7 @@ import numpy as np
 from mnistprep._arrays import empty_images, map_bytes, release
 from mnistprep._files import head
 from mnistprep._progress import Progress, quiet
+from mnistprep._streams import Deflater
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
 from mnistprep.formats import _named
@@ -147,6 +148,10 @@ def write(
         header, {"descr": dtype, "fortran_order": False, "shape": shape}
     )
     with archive.open(member, "w", force_zip64=True) as file:
+        if archive.compression == zipfile.ZIP_DEFLATED:
+            # zipfile takes no member that is deflated already; its own engine has one processor.
+            level = -1 if archive.compresslevel is None else archive.compresslevel
+            file._compressor = Deflater(level)  # type: ignore[attr-defined]
         file.write(header.getvalue())
         for chunk in chunks:
             file.write(chunk)

@@ -32,6 +32,7 @@ _LIBRARIES = (
     "keras",
 )
 _LARGE = 1 << 20  # bytes
+_BYTES = (bytes, bytearray, memoryview)  # what a stream gives for the bytes of an array
 _DRAINED = 1 << 29  # bytes
 
 
@@ -103,7 +104,7 @@ def _build(shape: object, dtype: object, fortran: object, data: object) -> npt.N
         data = _encode(data)
     if (
         not isinstance(dtype, _DType)
-        or not isinstance(data, (bytes, bytearray))
+        or not isinstance(data, _BYTES)
         or not isinstance(shape, tuple)
         or not all(type(size) is int and size >= 0 for size in shape)
     ):
@@ -137,7 +138,7 @@ class _Memo(dict[int, object]):
 
     def __setitem__(self, key: int, value: object) -> None:
         parts = value if isinstance(value, tuple) else (value,)
-        large = any(isinstance(p, (bytes, bytearray, str)) and len(p) > _LARGE for p in parts)
+        large = any(isinstance(p, (*_BYTES, str)) and len(p) > _LARGE for p in parts)
         super().__setitem__(key, None if large else value)
 
 

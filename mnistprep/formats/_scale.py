@@ -8,7 +8,7 @@ import numpy.typing as npt
 from mnistprep._arrays import Images, empty_images
 from mnistprep.errors import FormatError
 
-_STEP = 1024  # pictures
+_STEP = 1 << 16  # values: what is made of them stays in the processor's cache
 _UNIT = (np.arange(256) / 255).astype(np.float32)
 
 
@@ -38,22 +38,22 @@ def to_bytes(values: npt.NDArray[np.generic], where: str) -> Images:
 
 def _convert(values: npt.NDArray[np.generic], images: Images, scale: int) -> int | None:
     """Fill `images`; the index of the first picture that is not exact, or None."""
-    tables = [np.arange(256).astype(values.dtype)]
-    if scale != 1:  # divided in double precision and rounded, or in the array's own
-        tables = [
-            (np.arange(256) / scale).astype(values.dtype),
-            tables[0] / values.dtype.type(scale),
-        ]
-    for start in range(0, len(values), _STEP):
-        part = values[start : start + _STEP]
+    kind = values.dtype.type
+    step = max(1, _STEP // max(1, values[:1].size))
+    for start in range(0, len(values), step):
+        part, found = values[start : start + step], images[start : start + step]
         with np.errstate(all="ignore"):  # infinities, NaN and large values fail the comparison
-            numbers = (
-                np.rint(np.multiply(part, scale, dtype=values.dtype.type)) if scale != 1 else part
-            )
-            found = numbers.astype(np.uint8)
-        if not any(np.array_equal(table[found], part) for table in tables):
-            matches = np.any([table[found] == part for table in tables], axis=0)
-            wrong = ~matches.reshape(len(part), -1).all(axis=1)
+            numbers = part
+            if scale != 1:
+                numbers = np.multiply(part, scale, dtype=kind)
+                np.rint(numbers, out=numbers)
+            np.copyto(found, numbers, casting="unsafe")
+            again = np.divide(found, kind(scale), dtype=kind) if scale != 1 else found
+        if np.array_equal(again, part):
+            continue
+        # Others divide in double precision and round then.
+        table = (np.arange(256) / scale).astype(values.dtype)[found]
+        if not np.array_equal(table, part):
+            wrong = ~((again == part) | (table == part)).reshape(len(part), -1).all(axis=1)
             return start + int(wrong.argmax()) if wrong.any() else start
-        images[start : start + _STEP] = found
     return None

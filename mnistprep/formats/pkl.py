@@ -183,9 +183,9 @@ def _three(dataset: Dataset, progress: Progress) -> list[Split | None]:
 
 
 def _scaled(split: Split | None, progress: Progress) -> Iterator[bytes]:
-    table = (np.arange(256) / 256).astype("<f4")
     for images, _ in split.chunks(1024) if split is not None else ():
-        yield table[images].tobytes()
+        values = np.multiply(images, np.float32(1 / 256), dtype=np.float32)  # exactly
+        yield values.astype("<f4", copy=False).tobytes()
         progress.advance(len(images))
 
 
