@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 Images = npt.NDArray[np.uint8]
 
 SPILL = 256 << 20  # bytes of pictures from which a temporary file holds them
+_KEPT = 4 << 20  # bytes of the largest array whose memory is kept
 _SPILL_LABELS = 1 << 20  # bytes of labels, which are rarely as many
 # Linux maps so many bytes around a page that is asked for, those of a neighbour's part among them.
 _AROUND = 1 << 16
@@ -24,6 +26,17 @@ class Pages(mmap.mmap):
 
     A caller's own map may be a private copy, whose changes would be lost; those are left alone.
     """
+
+
+@lru_cache
+def keep_freed() -> None:
+    """Have the C library keep what is freed for the next array, this once for the whole process.
+
+    glibc gives every array beyond 128 KB back to the system, and gets new pages for the next one,
+    until it has seen a larger one freed; where arrays of a step are made again and again, that is
+    an eighth of all time. The one here is never touched, and takes no memory.
+    """
+    np.empty(_KEPT, np.uint8)
 
 
 def empty_images(shape: tuple[int, ...], *, shared: bool = False) -> Images:

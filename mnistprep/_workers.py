@@ -17,6 +17,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
+from mnistprep._arrays import keep_freed
 from mnistprep.errors import MnistprepError, UsageError
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ def run(
         raise UsageError(f"workers must be at least 1, not {workers}")
     parts = spans(total, size)
     count = min(default_workers() if workers is None else workers, len(parts))
+    keep_freed()
     if count <= 1 or sys.platform != "linux":
         for start, stop in parts:
             yield task(start, stop)

@@ -139,8 +139,9 @@ class Folder(Store):
                 descriptor = os.open(root + name, flags, dir_fd=folder)
                 try:
                     data = os.read(descriptor, _USUAL)
-                    while more := os.read(descriptor, max(_USUAL, len(data))):
-                        data += more
+                    if len(data) == _USUAL:  # fewer are all that there are
+                        with open(descriptor, "rb", closefd=False) as file:
+                            data += file.read()
                 finally:
                     os.close(descriptor)
                 yield k, data

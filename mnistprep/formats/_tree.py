@@ -185,7 +185,8 @@ def _as_written(store: Store) -> Tree | None:
     except ValueError:
         return None
     lines = text.splitlines()
-    if sidecar is None or sum(text.count(f"{end}\n") for end in PICTURES) != len(lines):
+    ending = next((end for end in PICTURES if text.endswith(f"{end}\n")), "\n")
+    if sidecar is None or text.count(f"{ending}\n") != len(lines):
         return None
     splits = [name for name in SPLITS if name in store.folders]
     classes = [folder.partition("/") for folder in store.folders if folder not in ("", *splits)]
@@ -209,8 +210,10 @@ def _as_written(store: Store) -> Tree | None:
         labels_of_split.append(label)
     if any(store.folders[split] for split in splits):
         return None
-    if any(sorted(names) != store.folders[folder] for folder, names in listed.items()):
-        return None
+    for folder, names in listed.items():
+        there = store.folders[folder]
+        if len(names) != len(there) or set(names) != set(there):
+            return None
     return Tree("", files, labels, sidecar.classes, sidecar.shape, own=True)
 
 

@@ -141,9 +141,11 @@ def _changed(dataset: Dataset, tree: _tree.Tree, workers: int | None) -> Iterato
 def _doubtful(split: Split, files: list[str], workers: int | None) -> bool:
     """Whether a name is not the first that its picture could have."""
 
+    cut = -len(Path(files[0]).suffix) if files else 0
+
     def differ(start: int, stop: int) -> bool:
-        stems = [stem(file) for file in files[start:stop]]
-        return stems != [f"{code:016x}" for code in _hashes(split, start, stop).tolist()]
+        names = "".join([file[cut - 16 : cut] for file in files[start:stop]])
+        return names != _hashes(split, start, stop).astype(">u8").tobytes().hex()
 
     return any(list(_workers.run(differ, len(split), size=8 * _STEP, workers=workers)))
 
@@ -221,7 +223,7 @@ class _Paths:
     def lines(self) -> Iterator[bytes]:
         """A line for each."""
         for start, stop in _workers.spans(len(self.codes), _STEP):
-            yield "".join(f"{file}\n" for file in self(start, stop)).encode()
+            yield ("\n".join(self(start, stop)) + "\n").encode()
 
     def table(self) -> Iterator[bytes]:
         """A line for each, with its label, below the names of the columns."""
