@@ -26,7 +26,6 @@ import hashlib
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, count, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -140,7 +139,6 @@ def _changed(dataset: Dataset, tree: _tree.Tree, workers: int | None) -> Iterato
 
 def _doubtful(split: Split, files: list[str], workers: int | None) -> bool:
     """Whether a name is not the first that its picture could have."""
-
     cut = -len(Path(files[0]).suffix) if files else 0
 
     def differ(start: int, stop: int) -> bool:
@@ -255,15 +253,20 @@ def _say_empty(name: str, split: Split, folders: list[str], progress: Progress) 
 
 def _names(dataset: Dataset, workers: int | None) -> dict[str, Codes]:
     """The 64-bit name of every picture; no two of the dataset are the same."""
-    names = {}
-    for name, split in dataset.splits.items():
-        names[name] = np.empty(len(split), np.uint64)
-        at = 0
-        for part in _workers.run(
-            partial(_hashes, split), len(split), size=8 * _STEP, workers=workers
-        ):
-            names[name][at : at + len(part)] = part
-            at += len(part)
+    names = {name: np.empty(len(split), np.uint64) for name, split in dataset.splits.items()}
+    spans = [
+        (name, start, stop)
+        for name, codes in names.items()
+        for start, stop in _workers.spans(len(codes), _STEP)
+    ]
+
+    def hashes(first: int, last: int) -> list[Codes]:
+        found = (_hashes(dataset.splits[name], *span) for name, *span in spans[first:last])
+        return list(found)
+
+    parts = chain.from_iterable(_workers.run(hashes, len(spans), size=4, workers=workers))
+    for (name, start, stop), part in zip(spans, parts, strict=True):
+        names[name][start:stop] = part
     whole = np.concatenate(list(names.values()))
     ordered = np.sort(whole)
     if (ordered[1:] == ordered[:-1]).any():
