@@ -169,6 +169,9 @@ def test_figures_compare_medians_and_peaks() -> None:
         ],
     }
     assert [one.met for one in summary.figures(case)] == [True, False] * 3 + [None]
+    assert [one.floor for one in summary.figures(case)][:3] == ["", "", ""]
+    case["contenders"][2]["role"] = "floor"
+    assert [one.floor for one in summary.figures(case)][:3] == ["30x", "30x", ""]
     assert [one.measured for one in summary.figures(case)][::2] == [
         "15x",
         "2x",

@@ -108,7 +108,8 @@ def test_what_the_catalog_knows_is_said_at_the_top(
 ) -> None:
     """A known set gets its name; half of it, another order and a mixture are called that."""
     whole = digits().joined()
-    row = replace(catalog.get("synth"), title="SOME", digests=whole.digests())
+    sizes = {name: len(split) for name, split in whole.splits.items()}
+    row = replace(catalog.get("synth"), title="SOME", splits=sizes, digests=whole.digests())
     monkeypatch.setitem(catalog.DATASETS, "synth", row)
     html = page(tmp_path, whole)
     assert str(html.all("h1")[0]) == "SOME"

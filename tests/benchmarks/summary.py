@@ -38,13 +38,17 @@ def value(contender: dict[str, Any], measure: str) -> float | None:
 
 @dataclass(frozen=True)
 class Reached:
-    """A figure, what was measured, and whether that is enough; None where it was not measured."""
+    """A figure, what was measured, and whether that is enough; None where it was not measured.
+
+    floor: the same ratio of the floor of the case, which no tool can be beyond; "" without one.
+    """
 
     group: str
     case: str
     required: str
     measured: str
     met: bool | None
+    floor: str = ""
 
 
 def figures(case: dict[str, Any]) -> list[Reached]:
@@ -69,9 +73,14 @@ def _reached(case: dict[str, Any], row: dict[str, Any]) -> Reached:
     other = value(contenders[against], measure) if against in contenders else None
     if own is None or (against and other is None):
         return Reached(case["group"], case["name"], required, "not measured", None)
+    floor = next((one for one in case["contenders"] if one["role"] == "floor"), None)
+    least_time = value(floor, measure) if floor and floor["name"] != against else None
+    reach = ""
     if against and other is not None:
         found = other / own if most is None else own / other
         text = f"{found:.3g}x"
+        if least_time:
+            reach = f"{other / least_time if most is None else least_time / other:.3g}x"
     else:
         found, text = own, shown(measure, own)
     return Reached(
@@ -80,6 +89,7 @@ def _reached(case: dict[str, Any], row: dict[str, Any]) -> Reached:
         required,
         text,
         found <= bound if least is None else found >= bound,
+        reach,
     )
 
 
