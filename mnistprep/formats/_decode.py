@@ -150,23 +150,35 @@ class Pictures:
     """Reads the pictures of a store, all in one shape.
 
     shape: of all pictures, when known; else that of the first, in `channels` (0: its own).
+    doubt: says of pictures, (N, *shape), and their files whether a closer look is needed;
+    `doubtful` whether it is of any.
     """
 
-    def __init__(self, store: Store, shape: tuple[int, ...] | None, channels: int) -> None:
-        self.store, self.channels = store, channels
+    def __init__(
+        self,
+        store: Store,
+        shape: tuple[int, ...] | None,
+        channels: int,
+        doubt: Callable[[Images, Sequence[str]], bool] | None = None,
+    ) -> None:
+        self.store, self.channels, self.doubt = store, channels, doubt
         self.form = None if shape is None else Form(shape)
         self.remarks = Remarks()
+        self.doubtful = False
 
     def begin(self, first: str) -> None:
         """Take the shape from the first picture; raises FormatError when it is none."""
-        where = self.store.where(first)
-        picture, _ = _png.examine(self.store.one(first), where)
+        where, data = self.store.where(first), self.store.one(first)
+        as_stored = self.form is not None and self.channels in (0, *(self.form.shape[2:] or (1,)))
+        if self.form is not None and as_stored and _png.plain_reader(self.form.shape)(data):
+            return  # as mnistprep writes it, which needs no other reader
+        picture, _ = _png.examine(data, where)
         if self.form is None:
             shape = picture.shape[:2] if self.channels == 1 else picture.shape
             if self.channels == 3:
                 shape = (*picture.shape[:2], 3)
             self.form = Form(shape, first=where, way_out="; -R channels=3 reads all as colour")
-        elif self.channels not in (0, *(self.form.shape[2:] or (1,))):
+        elif not as_stored:
             raise FormatError(
                 f"{self.store.path}: mnistprep.json says pictures of shape {self.form.shape}; "
                 f"leave channels={self.channels} away"
@@ -177,26 +189,30 @@ class Pictures:
         """The pictures of a split, (N, *shape)."""
         assert self.form is not None  # begin was called, or there are none
         images = empty_images((len(files), *self.form.shape), shared=True)
-        for count, remarks in self._fill(files, images, self.form, workers):
+        for count, remarks, doubtful in self._fill(files, images, self.form, workers):
             progress.advance(count)
             self.remarks.merge(remarks)
+            self.doubtful |= doubtful
         return images
 
     def _fill(
         self, files: Sequence[str], images: Images, form: Form, workers: int | None
-    ) -> Iterator[tuple[int, Remarks]]:
+    ) -> Iterator[tuple[int, Remarks, bool]]:
         if self.store.any_order:
             task = partial(self._span, files, images, form)
             yield from _workers.run(task, len(files), size=_STEP, workers=workers)
             return
         stream = self.store.read(files)
         while batch := list(islice(stream, _STEP)):
-            yield fill(images, batch, form, lambda k: self.store.where(files[k]))
+            yield *fill(images, batch, form, lambda k: self.store.where(files[k])), False
+        yield 0, Remarks(), self._doubt(images, files)
 
     def _span(
         self, files: Sequence[str], images: Images, form: Form, start: int, stop: int
-    ) -> tuple[int, Remarks]:
-        span = files[start:stop]
-        return fill(
-            images[start:stop], self.store.read(span), form, lambda k: self.store.where(span[k])
-        )
+    ) -> tuple[int, Remarks, bool]:
+        span, room = files[start:stop], images[start:stop]
+        found = fill(room, self.store.read(span), form, lambda k: self.store.where(span[k]))
+        return *found, self._doubt(room, span)
+
+    def _doubt(self, images: Images, files: Sequence[str]) -> bool:
+        return self.doubt is not None and self.doubt(images, files)

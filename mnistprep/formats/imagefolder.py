@@ -90,7 +90,7 @@ def read(
     tree = _tree.plan(store, unlabelled=unlabelled)
     for message in tree.notes:
         progress.note(message)
-    pictures = Pictures(store, tree.shape, channels)
+    pictures = Pictures(store, tree.shape, channels, _are_others if tree.own else None)
     first = next((file for files in tree.files.values() for file in files), None)
     if first is not None:  # before room is made for as many
         pictures.begin(first)
@@ -104,7 +104,7 @@ def read(
     for message in pictures.remarks.notes():
         progress.note(message)
     dataset = Dataset(path.name, splits, tree.classes)
-    if tree.own:
+    if pictures.doubtful:
         for file in islice(_changed(dataset, tree, workers), _NOTED):
             progress.note(
                 f"{store.where(file)}: changed since it was written: its name is of other pixels"
@@ -126,8 +126,6 @@ def _opened(path: Path) -> _stores.Store:
 
 def _changed(dataset: Dataset, tree: _tree.Tree, workers: int | None) -> Iterator[str]:
     """The files whose names are not those of their pixels."""
-    if not any(_doubtful(dataset.splits[name], tree.files[name], workers) for name in tree.files):
-        return
     named = _names(dataset, workers)
     for split, files in tree.files.items():
         stems = [stem(file) for file in files]
@@ -137,15 +135,13 @@ def _changed(dataset: Dataset, tree: _tree.Tree, workers: int | None) -> Iterato
                 yield files[k]
 
 
-def _doubtful(split: Split, files: list[str], workers: int | None) -> bool:
-    """Whether a name is not the first that its picture could have."""
-    cut = -len(Path(files[0]).suffix) if files else 0
-
-    def differ(start: int, stop: int) -> bool:
-        names = "".join([file[cut - 16 : cut] for file in files[start:stop]])
-        return names != _hashes(split, start, stop).astype(">u8").tobytes().hex()
-
-    return any(list(_workers.run(differ, len(split), size=8 * _STEP, workers=workers)))
+def _are_others(images: Images, files: Sequence[str]) -> bool:
+    """Whether one of the files is not called by the first name that its picture could have."""
+    if not files:
+        return False
+    cut = -len(Path(files[0]).suffix)
+    names = "".join([file[cut - 16 : cut] for file in files])
+    return names != _hashes(images).astype(">u8").tobytes().hex()
 
 
 def write(
@@ -261,8 +257,8 @@ def _names(dataset: Dataset, workers: int | None) -> dict[str, Codes]:
     ]
 
     def hashes(first: int, last: int) -> list[Codes]:
-        found = (_hashes(dataset.splits[name], *span) for name, *span in spans[first:last])
-        return list(found)
+        parts = spans[first:last]
+        return [_hashes(dataset.splits[name].images[a:b]) for name, a, b in parts]
 
     parts = chain.from_iterable(_workers.run(hashes, len(spans), size=4, workers=workers))
     for (name, start, stop), part in zip(spans, parts, strict=True):
@@ -290,8 +286,8 @@ def _rename(dataset: Dataset, names: dict[str, Codes], whole: Codes) -> None:
         offset += len(split)
 
 
-def _hashes(split: Split, start: int, stop: int) -> Codes:
-    images = split.images[start:stop]
+def _hashes(images: Images) -> Codes:
+    """The first name of each picture."""
     sizes = struct.pack(f">{images.ndim - 1}I", *images.shape[1:])
     width = images[0].size
     data = images.reshape(-1).data
@@ -303,7 +299,7 @@ def _hashes(split: Split, start: int, stop: int) -> Codes:
 
 def _is_name(stem: str, image: Images) -> bool:
     """Whether a picture could have that name, as the first of its like or a later one."""
-    first = int(_hashes(Split(image[np.newaxis], np.zeros(1, np.int64)), 0, 1)[0])
+    first = int(_hashes(image[np.newaxis])[0])
     names = chain([first], islice(_later_names(image), _TRIED))
     return any(stem == f"{name:016x}" for name in names)
 
