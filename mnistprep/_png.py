@@ -32,7 +32,7 @@ _NETPBM = re.compile(  # magic, width, height, with comments between; the larges
 QUICK = -1
 _BATCH = 80 << 10  # bytes of pictures encoded at once: what is made of them stays in the cache
 _SMALL = 4096  # bytes of a picture for which the code of its own costs more than it saves
-_ZLIB = b"\x78\x01"  # head of a zlib stream: deflate, a window of 32 KB, no dictionary
+_BEGIN = b"IDAT\x78\x01"  # of a zlib stream: deflate, a window of 32 KB, no dictionary
 _BITS_PER_SAMPLE = 258  # a tag of TIFF
 _HEAD = len(SIGNATURE) + 25  # bytes up to the end of IHDR
 
@@ -61,13 +61,12 @@ def encode(images: Images, *, level: int = QUICK) -> Iterator[bytes]:
     for first in range(0, len(images), step):
         lines = filtered(images[first : first + step])
         lines = lines.reshape(len(lines), lines[0].size)
-        for packed in _quick(lines) if level == QUICK else _by_zlib(lines, level):
-            body = b"IDAT" + packed
-            yield b"".join((start, pack(len(packed)), body, pack(crc32(body)), _END))
+        for body in _quick(lines) if level == QUICK else _by_zlib(lines, level):
+            yield b"".join((start, pack(len(body) - 4), body, pack(crc32(body)), _END))
 
 
 def _quick(lines: Images) -> Iterator[bytes]:
-    """The zlib stream of each row."""
+    """The IDAT of each row, without length and checksum."""
     size = lines.shape[1]
     if size > _SMALL:
         yield from _by_zlib(lines, 6, zlib.Z_RLE)
@@ -79,13 +78,13 @@ def _quick(lines: Images) -> Iterator[bytes]:
         if 2 * (stop - start) > size:  # a code of its own makes these much smaller
             yield from _by_zlib(lines[k : k + 1], 6, zlib.Z_RLE)
         else:
-            yield b"".join((_ZLIB, streams[start:stop], pack(adler32(row))))
+            yield b"".join((_BEGIN, streams[start:stop], pack(adler32(row))))
 
 
 def _by_zlib(lines: Images, level: int, strategy: int = zlib.Z_DEFAULT_STRATEGY) -> Iterator[bytes]:
     for row in lines:
         engine = zlib.compressobj(level, zlib.DEFLATED, 15, 8, strategy)
-        yield engine.compress(row.data) + engine.flush()
+        yield b"IDAT" + engine.compress(row.data) + engine.flush()
 
 
 def filtered(images: Images) -> Images:

@@ -21,6 +21,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that zip has
 
 Encoder = Callable[[Images], Iterator[bytes]]
 Names = Callable[[int, int], Sequence[str]]  # of the pictures of a span
+Part = tuple[Names, Images]
 
 
 class Target(ABC):
@@ -38,8 +39,8 @@ class Target(ABC):
         """Write a file of these bytes."""
 
     @abstractmethod
-    def pictures(self, names: Names, images: Images, encode: Encoder) -> Iterator[int]:
-        """Write a file of each picture; yields how many more are done."""
+    def pictures(self, parts: Sequence[Part], encode: Encoder) -> Iterator[int]:
+        """Write a file of each picture of the parts; yields how many more are done."""
 
     @abstractmethod
     def close(self) -> None:
@@ -81,11 +82,20 @@ class _Folder(Target):
         with (self.path / name).open("xb") as file:
             file.writelines(parts)
 
-    def pictures(self, names: Names, images: Images, encode: Encoder) -> Iterator[int]:
-        save = partial(self._save, names, images, encode)
-        return _workers.run(save, len(images), size=_STEP, workers=self.workers)
+    def pictures(self, parts: Sequence[Part], encode: Encoder) -> Iterator[int]:
+        spans = [
+            (part, start, stop)
+            for part in parts
+            for start, stop in _workers.spans(len(part[1]), _STEP)
+        ]
 
-    def _save(self, names: Names, images: Images, encode: Encoder, start: int, stop: int) -> int:
+        def save(first: int, last: int) -> int:
+            return sum(self._save(*span, encode) for span in spans[first:last])
+
+        return _workers.run(save, len(spans), size=1, workers=self.workers)
+
+    def _save(self, part: Part, start: int, stop: int, encode: Encoder) -> int:
+        names, images = part
         # Where a file system takes two names for one, the second is refused, and no picture lost.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         with entered(self.path) as (root, folder):
@@ -109,18 +119,21 @@ class _Folder(Target):
 class _Archive(Target):
     """Members in the order that they come in."""
 
-    def pictures(self, names: Names, images: Images, encode: Encoder) -> Iterator[int]:
-        def encoded(start: int, stop: int) -> list[bytes]:
-            found = list(encode(images[start:stop]))
-            release(images[start:stop])
-            return found
+    def pictures(self, parts: Sequence[Part], encode: Encoder) -> Iterator[int]:
+        for names, images in parts:
+            encoded = partial(self._encoded, images, encode)
+            at = 0
+            for found in _workers.run(encoded, len(images), size=_STEP, workers=self.workers):
+                for name, data in zip(names(at, at + len(found)), found, strict=True):
+                    self.file(name, [data])
+                at += len(found)
+                yield len(found)
 
-        at = 0
-        for part in _workers.run(encoded, len(images), size=_STEP, workers=self.workers):
-            for name, data in zip(names(at, at + len(part)), part, strict=True):
-                self.file(name, [data])
-            at += len(part)
-            yield len(part)
+    @staticmethod
+    def _encoded(images: Images, encode: Encoder, start: int, stop: int) -> list[bytes]:
+        found = list(encode(images[start:stop]))
+        release(images[start:stop])
+        return found
 
 
 class _Zip(_Archive):

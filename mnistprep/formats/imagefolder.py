@@ -174,16 +174,17 @@ def write(
         for name, codes in _names(dataset, workers).items()
     }
     with _target.opened(path, workers) as target:
-        for name, files in paths.items():
-            split = dataset.splits[name]
+        for name in paths:
             for folder in classes or [""]:
                 target.folder(f"{name}/{folder}".rstrip("/"))
             if classes:
-                _say_empty(name, split, classes, progress)
-            progress.start(f"write {name}", len(split), "examples")
-            for done in target.pictures(files, split.images, encode):
-                progress.advance(done)
-            if layout == "metadata":
+                _say_empty(name, dataset.splits[name], classes, progress)
+        progress.start("write pictures", len(dataset), "examples")
+        parts = [(files, dataset.splits[name].images) for name, files in paths.items()]
+        for done in target.pictures(parts, encode):
+            progress.advance(done)
+        if layout == "metadata":
+            for name, files in paths.items():
                 target.file(f"{name}/metadata.csv", files.table())
         if layout == "folders":
             target.file(_tree.INDEX, chain.from_iterable(map(_Paths.lines, paths.values())))

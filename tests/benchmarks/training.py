@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -148,6 +149,11 @@ CASES = (
             Contender(
                 OURS, command=_train_command, tells=_train_output, role="ours", needs=("torch",),
                 rounds=3,
+            ),
+            Contender(
+                "floor: Python importing PyTorch and what its optimisers import",
+                command=lambda given: [sys.executable, "-c", "import torch, torch._dynamo"],
+                role="floor", needs=("torch",),
             ),
             Contender(
                 "ten epochs through ImageFolder + DataLoader", _walk_through,
