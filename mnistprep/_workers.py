@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -22,6 +22,7 @@ from mnistprep.errors import MnistprepError, UsageError
 
 T = TypeVar("T")
 Span = tuple[int, int]
+Part = tuple[int, int, int]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -37,6 +38,11 @@ def spans(total: int, size: int) -> list[Span]:
     return [(start, min(start + size, total)) for start in range(0, total, size)]
 
 
+def parts(counts: Iterable[int], size: int) -> list[Part]:
+    """Several ranges, of so many each, as spans: the number of the range, start and stop."""
+    return [(k, *span) for k, count in enumerate(counts) for span in spans(count, size)]
+
+
 def run(
     task: Callable[[int, int], T], total: int, *, size: int, workers: int | None = None
 ) -> Iterator[T]:
@@ -48,17 +54,17 @@ def run(
     """
     if workers is not None and workers < 1:
         raise UsageError(f"workers must be at least 1, not {workers}")
-    parts = spans(total, size)
-    count = min(default_workers() if workers is None else workers, len(parts))
+    todo = spans(total, size)
+    count = min(default_workers() if workers is None else workers, len(todo))
     keep_freed()
     if count <= 1 or sys.platform != "linux":
-        for start, stop in parts:
+        for start, stop in todo:
             yield task(start, stop)
         return
     context = get_context("fork")
     pipes = [context.Pipe(duplex=False) for _ in range(count)]
     processes = [
-        context.Process(target=_work, args=(task, parts[k::count], pipes, k)) for k in range(count)
+        context.Process(target=_work, args=(task, todo[k::count], pipes, k)) for k in range(count)
     ]
     try:
         with warnings.catch_warnings():
@@ -70,7 +76,7 @@ def run(
                     process.start()
         for _, sender in pipes:
             sender.close()
-        for index in range(len(parts)):
+        for index in range(len(todo)):
             try:
                 good, value = pipes[index % count][0].recv()
             except EOFError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -220,15 +221,21 @@ def example_hashes(split: Split) -> npt.NDArray[np.bytes_]:
 
 
 def _hashes(images: Images, labels: Labels) -> bytes:
-    """The SHA-256 of each example, one behind the other."""
-    sizes = struct.pack(f">{images.ndim - 1}I", *images.shape[1:])
-    pixels = images.reshape(len(images), images[0].size)
-    start, stop = len(sizes), len(sizes) + pixels.shape[1]
-    examples = np.empty((len(images), stop + 4), np.uint8)
-    examples[:, :start] = np.frombuffer(sizes, np.uint8)
-    examples[:, start:stop] = pixels
-    examples[:, stop:] = labels.astype(">u4").view(np.uint8).reshape(-1, 4)
-    sha256, data, width = hashlib.sha256, examples.reshape(-1).data, stop + 4
+    return picture_hashes(images, labels.astype(">u4").view(np.uint8).reshape(-1, 4))
+
+
+def picture_hashes(images: Images, tails: npt.NDArray[np.uint8] | None = None) -> bytes:
+    """The SHA-256 of sizes (uint32 big-endian each), pixels and tail of each, 32 bytes a picture.
+
+    images: (N, H, W) or (N, H, W, C); they are copied, so take thousands, not all. tails: (N, any).
+    """
+    heads = np.frombuffer(struct.pack(f">{images.ndim - 1}I", *images.shape[1:]), np.uint8)
+    rows = [
+        np.broadcast_to(heads, (len(images), len(heads))),
+        images.reshape(len(images), math.prod(images.shape[1:])),
+    ]
+    examples = np.concatenate(rows if tails is None else [*rows, tails], axis=1)
+    sha256, data, width = hashlib.sha256, examples.reshape(-1).data, examples.shape[1]
     return b"".join([sha256(data[k : k + width]).digest() for k in range(0, len(data), width)])
 
 
@@ -237,7 +244,7 @@ def _unordered(splits: list[Split]) -> str:
 
     They are sorted by parts, each of the hashes that begin alike and small enough for memory.
     """
-    count = max(1, sum(map(len, splits)) // _SORTED)
+    count = max(1, -(-sum(map(len, splits)) // _SORTED))
     with ExitStack() as files:
         parts: list[BinaryIO] = [
             files.enter_context(TemporaryFile(prefix="mnistprep-")) if count > 1 else BytesIO()

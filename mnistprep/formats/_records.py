@@ -25,8 +25,6 @@ from mnistprep.formats._decode import Form
 from mnistprep.formats._splits import named_split
 
 T = TypeVar("T")
-Part = tuple[int, int, int]
-"""A shard, and the first and the end of the examples in it that are worked on in one go."""
 
 STEP = 1000  # examples in a part
 _PART = 256 << 20  # bytes of pictures in a part that is written
@@ -41,13 +39,6 @@ def set_name(dataset: Dataset) -> str:
     words = re.findall(r"[a-z0-9]+", dataset.name.lower())
     name = "_".join(word for word in words if not named_split(word))[:80] or "dataset"
     return name if name[0].isalpha() else f"set_{name}"
-
-
-def parts(counts: Iterable[int], step: int = STEP) -> list[Part]:
-    """The shards, of so many examples each, in parts of at most `step` examples, in order."""
-    return [
-        (shard, *span) for shard, count in enumerate(counts) for span in _workers.spans(count, step)
-    ]
 
 
 def shard_sizes(count: int, shard: int) -> list[int]:
@@ -69,7 +60,7 @@ def encoded(
     of each, and the labels. Every shard must be used up before the next.
     """
     step = max(1, min(STEP, _PART // math.prod(split.shape)))
-    todo, first = parts(sizes, step), np.cumsum([0, *sizes])
+    todo, first = _workers.parts(sizes, step), np.cumsum([0, *sizes])
 
     def task(start: int, _: int) -> tuple[int, T]:
         shard, at, stop = todo[start]
@@ -208,7 +199,7 @@ def _read(
         images = _decode.room(count, form.shape, packed, records.files.paths[0])
         labels = np.empty(count, np.int64)
         progress.start(f"read {name}", count, "examples")
-        todo, at = parts(records.counts), 0
+        todo, at = _workers.parts(records.counts, STEP), 0
         task = partial(_fill, records, todo, images, form)
         for done, what in _workers.run(task, len(todo), size=1, workers=workers):
             labels[at : at + len(done)] = done
@@ -222,7 +213,7 @@ def _read(
 
 
 def _fill(
-    records: Records, todo: list[Part], images: Images, form: Form, number: int, _: int
+    records: Records, todo: list[_workers.Part], images: Images, form: Form, number: int, _: int
 ) -> tuple[list[int], _decode.Remarks]:
     """Decode the pictures of a part into their places; returns their labels."""
     shard, first, stop = todo[number]

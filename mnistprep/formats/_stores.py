@@ -206,30 +206,27 @@ class Zip(Store):
         """The first bytes of a file; no more of it is inflated, and its checksum not compared."""
         member = self._members[name]
         with self.path.open("rb") as file:
-            file.seek(member.header_offset)
-            head = file.read(30)
-            if not (head.startswith(b"PK\3\4") and len(head) == 30 and _is_of(member, head, file)):
-                return self.one(name)  # which says what is wrong
-            data = file.read(min(member.compress_size, _USUAL))
+            start = self._begin(file, member, min(member.compress_size, _USUAL), HEAD)
+        return start or self.one(name)  # which says what is wrong
+
+    @staticmethod
+    def _begin(file: BinaryIO, member: zipfile.ZipInfo, packed: int, most: int) -> bytes:
+        """What so many bytes of a member inflate to, no more than `most`; nothing if damaged."""
+        file.seek(member.header_offset)
+        head = file.read(30)
+        if not (head.startswith(b"PK\3\4") and len(head) == 30 and _is_of(member, head, file)):
+            return b""
+        data = file.read(packed)
         if member.compress_type == zipfile.ZIP_STORED:
-            return data[:HEAD]
+            return data[:most]
         try:
-            return zlib.decompressobj(-15).decompress(data, HEAD)
+            return zlib.decompressobj(-15).decompress(data, most)
         except zlib.error:
-            return self.one(name)
+            return b""
 
     def _inflated(self, file: BinaryIO, name: str) -> bytes:
         member = self._members[name]
-        file.seek(member.header_offset)
-        head = file.read(30)
-        data = b""
-        if head.startswith(b"PK\3\4") and len(head) == 30 and _is_of(member, head, file):
-            data = file.read(member.compress_size)
-            if member.compress_type == zipfile.ZIP_DEFLATED:
-                try:
-                    data = zlib.decompressobj(-15).decompress(data, member.file_size + 1)
-                except zlib.error:
-                    data = b""
+        data = self._begin(file, member, member.compress_size, member.file_size + 1)
         if len(data) != member.file_size or zlib.crc32(data) != member.CRC:
             raise FormatError(f"{self.where(name)}: damaged in the archive; get it again")
         return data

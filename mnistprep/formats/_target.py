@@ -83,19 +83,15 @@ class _Folder(Target):
             file.writelines(parts)
 
     def pictures(self, parts: Sequence[Part], encode: Encoder) -> Iterator[int]:
-        spans = [
-            (part, start, stop)
-            for part in parts
-            for start, stop in _workers.spans(len(part[1]), _STEP)
-        ]
+        todo = _workers.parts((len(images) for _, images in parts), _STEP)
 
-        def save(first: int, last: int) -> int:
-            return sum(self._save(*span, encode) for span in spans[first:last])
+        def save(number: int, _: int) -> int:
+            part, start, stop = todo[number]
+            return self._save(*parts[part], encode, start, stop)
 
-        return _workers.run(save, len(spans), size=1, workers=self.workers)
+        return _workers.run(save, len(todo), size=1, workers=self.workers)
 
-    def _save(self, part: Part, start: int, stop: int, encode: Encoder) -> int:
-        names, images = part
+    def _save(self, names: Names, images: Images, encode: Encoder, start: int, stop: int) -> int:
         # Where a file system takes two names for one, the second is refused, and no picture lost.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         with entered(self.path) as (root, folder):

@@ -37,7 +37,7 @@ import numpy.typing as npt
 from mnistprep import _archives, _workers
 from mnistprep._arrays import Images, release
 from mnistprep._progress import Progress, quiet
-from mnistprep.dataset import Dataset, Labels, Split, class_counts
+from mnistprep.dataset import Dataset, Labels, Split, class_counts, picture_hashes
 from mnistprep.errors import FormatError, UsageError
 from mnistprep.formats import _classnames, _encode, _sheets, _sidecar, _stores, _target, _tree
 from mnistprep.formats._decode import Pictures
@@ -251,19 +251,16 @@ def _say_empty(name: str, split: Split, folders: list[str], progress: Progress) 
 def _names(dataset: Dataset, workers: int | None) -> dict[str, Codes]:
     """The 64-bit name of every picture; no two of the dataset are the same."""
     names = {name: np.empty(len(split), np.uint64) for name, split in dataset.splits.items()}
-    spans = [
-        (name, start, stop)
-        for name, codes in names.items()
-        for start, stop in _workers.spans(len(codes), _STEP)
-    ]
+    splits, found = list(dataset.splits.values()), list(names.values())
+    todo = _workers.parts(map(len, splits), 4 * _STEP)
 
-    def hashes(first: int, last: int) -> list[Codes]:
-        parts = spans[first:last]
-        return [_hashes(dataset.splits[name].images[a:b]) for name, a, b in parts]
+    def hashes(number: int, _: int) -> Codes:
+        split, start, stop = todo[number]
+        return _hashes(splits[split].images[start:stop])
 
-    parts = chain.from_iterable(_workers.run(hashes, len(spans), size=4, workers=workers))
-    for (name, start, stop), part in zip(spans, parts, strict=True):
-        names[name][start:stop] = part
+    parts = _workers.run(hashes, len(todo), size=1, workers=workers)
+    for (split, start, stop), codes in zip(todo, parts, strict=True):
+        found[split][start:stop] = codes
     whole = np.concatenate(list(names.values()))
     ordered = np.sort(whole)
     if (ordered[1:] == ordered[:-1]).any():
@@ -289,13 +286,9 @@ def _rename(dataset: Dataset, names: dict[str, Codes], whole: Codes) -> None:
 
 def _hashes(images: Images) -> Codes:
     """The first name of each picture."""
-    sizes = struct.pack(f">{images.ndim - 1}I", *images.shape[1:])
-    width = images[0].size
-    data = images.reshape(-1).data
-    starts = range(0, len(data), width)
-    digests = [hashlib.sha256(sizes + data[k : k + width]).digest()[:8] for k in starts]
+    found = np.frombuffer(picture_hashes(images), ">u8")[::4].astype(np.uint64)
     release(images)
-    return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
+    return found
 
 
 def _is_name(stem: str, image: Images) -> bool:
