@@ -11,7 +11,7 @@ from math import prod
 from pathlib import Path
 
 from mnistprep import catalog
-from mnistprep._files import atomic_path
+from mnistprep._files import atomic_path, staging_folder
 from mnistprep._published import Content, IdxFile
 from mnistprep._streams import GZIP_MAGIC, Inflater, inflated_head, is_packed
 from mnistprep.errors import FormatError, describe
@@ -73,8 +73,8 @@ def plain_chunks(path: Path, limit: int) -> Iterator[memoryview]:
         yield from _inflated(path, limit)
         return
     # A server that compresses what is compressed already, and says so to nobody.
-    with tempfile.TemporaryDirectory(prefix="mnistprep-") as folder:
-        inner = Path(folder) / "inner.gz"
+    with staging_folder(Path(tempfile.gettempdir())) as folder:
+        inner = folder / "inner.gz"
         with inner.open("wb") as file:
             for chunk in _inflated(path, packed_limit(limit)):
                 file.write(chunk)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
+from shutil import rmtree
 from typing import Literal, NamedTuple, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -22,13 +23,16 @@ import requests
 import urllib3
 
 from mnistprep import _http_headers as headers_of
+from mnistprep._http_faults import Fault, Unavailable, translated
+from mnistprep._http_wire import Adapter, Excess, wire_of
 from mnistprep._knock import Knock
 from mnistprep._progress import Progress
-from mnistprep.errors import FetchError, TargetError, describe
+from mnistprep._text import printable
 
 CONNECT_SECONDS = 4.0  # for name look-up and connection together, all addresses of a host
 READ_SECONDS = 15.0  # without a single byte
 SLOWEST = 4096  # bytes a second, on average over READ_SECONDS; below it a mirror is given up
+LONGEST = 4 * 3600.0  # seconds for one URL, all tries together
 TRIES = 3
 BACK_OFF = 0.5  # seconds before the second try, doubled for each further one
 PATIENCE = 20.0  # seconds; a server that asks to wait longer is left for the next mirror
@@ -38,22 +42,6 @@ _BLOCK = 1 << 16
 Peer = tuple[str, int]
 Result = TypeVar("Result")
 Step = Literal["use", "resume", "download"]
-
-
-class Unavailable(FetchError):
-    """Raised when a URL gave no whole file. `absent`: its server works, but has no such file."""
-
-    def __init__(self, reason: str, *, absent: bool = False) -> None:
-        super().__init__(reason)
-        self.absent = absent
-
-
-class _Fault(Exception):
-    """A fault that may pass: the same URL is tried again, after `wait` seconds if that is known."""
-
-    def __init__(self, reason: str, wait: float | None = None) -> None:
-        super().__init__(reason)
-        self.wait = wait
 
 
 class Span(NamedTuple):
@@ -92,12 +80,15 @@ class Network:
         self._folder = folder
         self._progress = progress
         self._session = requests.Session()
+        self._session.mount("http://", Adapter())
+        self._session.mount("https://", Adapter())
         # With an encoding, ranges and sizes would be those of another body (RFC 9110, 14.2).
         self._session.headers.update({"Accept-Encoding": "identity", "User-Agent": "mnistprep"})
         self._session.verify = os.environ.get("SSL_CERT_FILE") or True
         self._dead: set[tuple[str, ...]] = set()  # scheme and host
         self._knocks: dict[Peer, Knock] = {}
         self._expected: list[str] = []
+        self._end = 0.0  # of the time for what is being got, of time.monotonic()
 
     def expect(self, urls: Iterable[str]) -> None:
         """Say which URLs come next: once a host fails to answer, theirs are tried side by side."""
@@ -112,45 +103,46 @@ class Network:
         return self._folder / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.part"
 
     def discard(self, url: str) -> None:
-        """Forget what has been received from `url`."""
-        self.partial(url).unlink(missing_ok=True)
-        self.partial(url).with_suffix(".tag").unlink(missing_ok=True)
+        """Forget what has been received from `url`, or whatever else is in its place."""
+        for path in (self.partial(url), self.partial(url).with_suffix(".tag")):
+            if path.is_dir() and not path.is_symlink():
+                rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    def revive(self, url: str) -> None:
+        """Ask the host of `url` again: it gave a whole file, whatever it did after it."""
+        self._dead.discard(urlsplit(url)[:2])
 
     def download(self, url: str, published: int | None, limit: int) -> bool:
         """Bring the bytes of `url` to `partial(url)`; returns whether some are of an earlier try.
 
         published: its size according to the catalog; limit: bytes from which it cannot be right.
-        Raises Unavailable, which leaves what was received to be resumed, and TargetError.
+        Raises Unavailable, which leaves what was received to be resumed, and OSError when it
+        cannot be written.
         """
+        self._folder.mkdir(parents=True, exist_ok=True)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
             return self._download(url, published, limit)
         except Unavailable as error:
             if not error.absent:
                 self._dead.add(urlsplit(url)[:2])
             raise
-        except OSError as error:
-            raise TargetError(f"cannot write {self._folder}: {describe(error)}") from error
 
     def part(self, url: str, span: Span) -> bool:
         """Bring a part of the file at `url` to partial(span.key(url)), as `download` does.
 
         Raises Unavailable, also when the file is another one than the span was taken of.
         """
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            return self._download(url, span.stop - span.start, span.stop - span.start + 1, span)
-        except OSError as error:
-            if isinstance(error, FetchError):
-                raise
-            raise TargetError(f"cannot write {self._folder}: {describe(error)}") from error
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._download(url, span.stop - span.start, span.stop - span.start + 1, span)
 
     def tail(self, url: str, count: int) -> tuple[bytes, Span] | None:
         """The last `count` bytes of the file at `url`, and which they are.
 
         None when the server does not serve parts of files. Raises Unavailable.
         """
-        return self._patiently(lambda: self._tail(url, count))
+        return self._patiently(lambda: self._tail(url, count), count)
 
     def _tail(self, url: str, count: int) -> tuple[bytes, Span] | None:
         with self._request(url, {"Range": f"bytes=-{count}"}) as response:
@@ -163,22 +155,27 @@ class Network:
             if part is None or part.stop != part.size or part.stop - part.start > count:
                 return None  # some other range than asked for: it does not know what it does
             data = bytearray()
+            self._allow(response, part.stop - part.start)
             while len(data) <= part.stop - part.start and (block := _read(response)):
                 data += block
             if len(data) != part.stop - part.start:
-                raise _Fault(f"sends {len(data):,} bytes instead of {part.stop - part.start:,}")
+                raise Fault(f"sends {len(data):,} bytes instead of {part.stop - part.start:,}")
             return bytes(data), Span(*part[:2], part.stop, headers_of.validator(response))
 
-    def _patiently(self, attempt: Callable[[], Result]) -> Result:
-        """What `attempt` returns, tried again while its faults may pass."""
-        tries = 0
+    def _patiently(self, attempt: Callable[[], Result], limit: int) -> Result:
+        """What `attempt` returns, tried again while its faults may pass.
+
+        All of them end within LONGEST, and soon after `limit` bytes at the slowest would be here.
+        """
+        tries, slowest = 0, limit / SLOWEST + TRIES * READ_SECONDS
+        self._end = time.monotonic() + min(slowest, LONGEST)
         while True:
             try:
                 return attempt()
-            except _Fault as fault:
+            except Fault as fault:
                 tries += 1
-                if tries == TRIES:
-                    raise Unavailable(f"{fault}; tried {TRIES} times") from None
+                if tries == TRIES or time.monotonic() > self._end:
+                    raise Unavailable(f"{fault}; tried {tries} times") from None
                 pause = BACK_OFF * 2 ** (tries - 1) if fault.wait is None else fault.wait
                 if pause > PATIENCE:
                     raise Unavailable(f"{fault} and asks to wait {pause:,.0f} s") from None
@@ -189,9 +186,11 @@ class Network:
     ) -> bool:
         key = span.key(url) if span else url
         part = self.partial(key)
+        if not _is_regular(part) or not _is_regular(part.with_suffix(".tag")):
+            self.discard(key)
 
         def attempt() -> bool:
-            have = part.stat().st_size if part.exists() else 0
+            have = _size(part)
             step = decide(have, published, limit)
             if step == "download" or (span and self._tag(key) != span.validator):
                 self.discard(key)
@@ -200,11 +199,11 @@ class Network:
                 return True
             return self._receive(url, have, limit, span)
 
-        return self._patiently(attempt)
+        return self._patiently(attempt, limit)
 
     def _tag(self, key: str) -> str | None:
         tag = self.partial(key).with_suffix(".tag")
-        return tag.read_text("latin-1") if tag.exists() else None
+        return headers_of.usable(tag.read_text("latin-1")) if _size(tag) else None
 
     def _receive(self, url: str, offset: int, limit: int, span: Span | None) -> bool:
         """Get the bytes of `url` from `offset` on; returns whether the first ones were kept."""
@@ -226,7 +225,7 @@ class Network:
                 raise Unavailable("is another file than a moment ago", absent=True)
             if status == 206 and not _is_asked(response, offset, span):
                 self.discard(key)
-                raise _Fault("answers with another range than asked for")
+                raise Fault("answers with another range than asked for")
             if status not in (200, 206):
                 raise Unavailable(f"answers {headers_of.status(status)}", absent=True)
             if status == 200:
@@ -240,7 +239,7 @@ class Network:
                 raise Unavailable(
                     f"offers {expected:,} bytes, where at most {limit:,} can be right", absent=True
                 )
-            name = unquote(urlsplit(url).path.rpartition("/")[2])
+            name = printable(unquote(urlsplit(url).path.rpartition("/")[2]), 80)
             self._progress.start(f"{name} from {urlsplit(url).hostname}", expected, "B")
             self._progress.advance(offset)
             self._copy_body(response, part, offset, expected, limit)
@@ -249,7 +248,7 @@ class Network:
     def _copy_body(
         self, response: requests.Response, part: Path, size: int, expected: int | None, limit: int
     ) -> None:
-        since, before = time.monotonic(), size
+        self._allow(response, limit)
         with part.open("ab" if size else "wb") as file:
             while block := _read(response):
                 if size + len(block) > limit:
@@ -258,13 +257,13 @@ class Network:
                 file.flush()  # what has come is there for the next process, if this one is killed
                 size += len(block)
                 self._progress.advance(len(block))
-                now = time.monotonic()
-                if now - since >= READ_SECONDS:
-                    if size - before < SLOWEST * (now - since):
-                        raise Unavailable(f"sends too slowly: {size:,} bytes so far")
-                    since, before = now, size
         if expected is not None and size < expected:
-            raise _Fault(f"ends after {size:,} of {expected:,} bytes")
+            raise Fault(f"ends after {size:,} of {expected:,} bytes")
+
+    def _allow(self, response: requests.Response, size: int) -> None:
+        """Bound what the body may take, framing included, in bytes and in time."""
+        if wire := wire_of(response):
+            wire.allow(size, READ_SECONDS, SLOWEST, self._end)
 
     def _request(self, url: str, headers: dict[str, str]) -> requests.Response:
         """The response of `url`, its body unread, after redirects that stay secure."""
@@ -273,14 +272,14 @@ class Network:
             if response.status_code == 429 or response.status_code >= 500:
                 wait = headers_of.retry_after(response)
                 response.close()
-                raise _Fault(f"answers {headers_of.status(response.status_code)}", wait)
-            target = self._session.get_redirect_target(response)
-            if target is None:
+                raise Fault(f"answers {headers_of.status(response.status_code)}", wait)
+            if not response.is_redirect:
                 return response
             response.close()
             allowed = ("https",) if urlsplit(url).scheme == "https" else ("https", "http")
             try:
-                url = urljoin(url, target)
+                target = self._session.get_redirect_target(response)  # decodes what may be no text
+                url = urljoin(url, target or "")
                 scheme = urlsplit(url).scheme
             except ValueError:
                 raise Unavailable("redirects to what is no address", absent=True) from None
@@ -305,10 +304,12 @@ class Network:
                 proxies=settings["proxies"],
             )
             return _within(CONNECT_SECONDS + READ_SECONDS, send)
+        except Excess as error:
+            raise Unavailable(str(error)) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise _translated(error) from None
-        except ValueError as error:  # a host name that is none
-            raise Unavailable(f"is not a usable URL: {error}") from None
+            raise translated(error, READ_SECONDS) from None
+        except ValueError:  # a host name that is none
+            raise Unavailable("is not a usable URL") from None
 
     def _reach(self, url: str) -> None:
         """Raise Unavailable unless the host of `url`, or the proxy to it, takes connections.
@@ -316,21 +317,33 @@ class Network:
         Left to itself, a connection would wait for each of a host's addresses in turn, and for
         name servers that never answer.
         """
-        peer = self._peer(url)
+        peer, proxied = self._peer(url)
         failed = any(knock.failed for knock in self._knocks.values())
-        for other in [peer, *(map(self._peer, self._expected) if failed else ())]:
+        expected = [self._peer(other)[0] for other in self._expected] if failed else []
+        for other in [peer, *expected]:
             if other not in self._knocks:
                 self._knocks[other] = Knock(other, CONNECT_SECONDS)
         if reason := self._knocks[peer].wait():
-            raise Unavailable(reason)
+            raise Unavailable(f"the proxy {peer[0]}:{peer[1]}: {reason}" if proxied else reason)
 
-    def _peer(self, url: str) -> Peer:
+    def _peer(self, url: str) -> tuple[Peer, bool]:
+        """What a connection for `url` is made to, and whether that is a proxy."""
         proxies = requests.utils.get_environ_proxies(url)
         proxy = requests.utils.select_proxy(url, proxies)
         if proxy:
             url = proxy if "://" in proxy else f"http://{proxy}"
         parts = urlsplit(url)
-        return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return (parts.hostname or "", port), bool(proxy)
+
+
+def _is_regular(path: Path) -> bool:
+    """Whether a file, and no link to one, may be written there or is there."""
+    return not os.path.lexists(path) or (path.is_file() and not path.is_symlink())
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _is_asked(response: requests.Response, offset: int, span: Span | None) -> bool:
@@ -364,27 +377,12 @@ def _read(response: requests.Response) -> bytes:
     """What is there of the body as it is on the wire, at least a byte until its end."""
     try:
         data: bytes = response.raw.read1(_BLOCK, decode_content=False)
+        if wire := wire_of(response):
+            wire.receive(len(data))
         return data
+    except Excess as error:
+        raise Unavailable(str(error)) from None
     except urllib3.exceptions.ReadTimeoutError:
-        raise _Fault(f"stalls for {READ_SECONDS:g} s") from None
+        raise Fault(f"stalls for {READ_SECONDS:g} s") from None
     except (urllib3.exceptions.HTTPError, OSError):
-        raise _Fault("breaks off") from None
-
-
-def _translated(error: Exception) -> Exception:
-    if isinstance(error, FetchError):
-        return error
-    if isinstance(error, requests.exceptions.SSLError):
-        return Unavailable(f"no trusted TLS connection ({headers_of.innermost(error)})")
-    if isinstance(error, requests.exceptions.ReadTimeout):
-        return _Fault(f"no answer within {READ_SECONDS:g} s")
-    if isinstance(error, requests.exceptions.ProxyError):
-        return Unavailable(f"the proxy does not work: {headers_of.innermost(error)}")
-    if isinstance(error, requests.exceptions.ConnectionError):
-        refused = isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(
-            getattr(error.args[0] if error.args else None, "reason", None),
-            urllib3.exceptions.NewConnectionError,
-        )
-        kind = Unavailable if refused else _Fault
-        return kind(f"no connection ({headers_of.innermost(error)})")
-    return Unavailable(f"cannot be asked: {error}")
+        raise Fault("breaks off") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from contextlib import suppress
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.client import HTTPException
@@ -33,15 +34,21 @@ def retry_after(response: requests.Response) -> float | None:
     value = response.headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]{1,18}", value):
         return float(value)
-    with suppress(ValueError, TypeError, OverflowError):
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    with suppress(ValueError, TypeError, OverflowError, IndexError):
+        date = parsedate_to_datetime(value[:99])
+        return max(0.0, date.replace(tzinfo=date.tzinfo or timezone.utc).timestamp() - time.time())
     return None
 
 
 def validator(response: requests.Response) -> str | None:
     """What If-Range may hold: a strong entity tag, else the date of the last change."""
     tag = response.headers.get("ETag", "")
-    return tag if tag.startswith('"') else response.headers.get("Last-Modified")
+    return usable(tag if tag.startswith('"') else response.headers.get("Last-Modified", ""))
+
+
+def usable(tag: str) -> str | None:
+    """The entity tag or date, if a header can hold it; some servers send what none may."""
+    return tag if re.fullmatch(r"[!-~]([ -~]{,254}[!-~])?", tag) else None
 
 
 def content_range(response: requests.Response) -> ContentRange | None:

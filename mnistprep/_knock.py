@@ -28,7 +28,7 @@ class Knock(threading.Thread):
             reason = f"no address for the host name ({error.strerror})"
         except TimeoutError:
             reason = self.reason
-        except (OSError, UnicodeError) as error:
+        except (OSError, ValueError) as error:  # the latter: a name that is none
             reason = f"no connection ({getattr(error, 'strerror', None) or error})"
         self.reason = reason
 

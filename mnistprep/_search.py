@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from mnistprep import catalog
 from mnistprep._content import explain, idx_size, is_markup, kept_chunks, packed_limit, store
@@ -143,7 +143,8 @@ def search_whole(search: Search, url: str, published: int | None = None) -> None
         count = len(search.attempts)
         with TemporaryDirectory(dir=network.partial(url).parent) as folder:
             # Under its own name, which messages and some forms need.
-            path = Path(folder) / (Path(urlsplit(url).path).name or "download")
+            name = unquote(urlsplit(url).path).rpartition("/")[2]
+            path = Path(folder) / (name if re.fullmatch(r"[\w-][\w. -]{,99}", name) else "download")
             os.replace(network.partial(url), path)
             network.discard(url)
             _search_file(search, path, display(url))
@@ -198,7 +199,7 @@ def _downloaded(
     search: Search, url: str, published: int | None, limit: int, file: IdxFile | None = None
 ) -> bool | None:
     """Whether the bytes now in network.partial(url) are of more than one try; None for failure."""
-    from mnistprep._http import Unavailable
+    from mnistprep._http_faults import Unavailable
 
     network = search.network
     try:
@@ -210,6 +211,7 @@ def _downloaded(
             with suppress(FormatError):
                 search.accept(file, kept_chunks(part, file, limit))
                 network.discard(url)
+                network.revive(url)
                 return None
         search.failed(display(url), error, note=True)
         return None

@@ -74,7 +74,7 @@ def _say_missing(
 
 def search_archive(search: Search, archive: Archive, url: str) -> None:
     """Take the needed members of a zip at a URL: by ranges, or after getting it whole, once."""
-    from mnistprep._http import Unavailable
+    from mnistprep._http_faults import Unavailable
 
     try:
         if _by_ranges(search, url) or not search.needed:
@@ -185,8 +185,9 @@ def _get_whole(search: Search, archive: Archive, url: str) -> None:
     )
     limit = packed_limit(content.size or search.bulk)
     part = network.partial(url)
-    while network.download(url, content.size, limit) and not is_content(part, content):
+    if network.download(url, content.size, limit) and not is_content(part, content):
         network.discard(url)  # the rest of one file behind the start of another: once more, whole
+        network.download(url, content.size, limit)
     right, kept = is_content(part, content), kept_archive(search)
     if right and kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -251,7 +252,7 @@ class _Remote(io.RawIOBase):
 
     def _directory(self, size: int) -> bytes:
         """The part of a directory that is before the end that is here."""
-        from mnistprep._http import Unavailable
+        from mnistprep._http_faults import Unavailable
 
         begin, end = self._at, self._span.start
         if end - begin > _DIRECTORY or not size:

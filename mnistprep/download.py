@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import rmtree
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import url2pathname
 
 from mnistprep import catalog
 from mnistprep._content import is_content
-from mnistprep._files import existing
+from mnistprep._files import existing, remove_leftovers
 from mnistprep._progress import Progress, quiet
 from mnistprep._published import Content, IdxFile, Published
 from mnistprep._search import (
@@ -27,6 +30,10 @@ from mnistprep._search import (
 )
 from mnistprep.errors import FetchError, OfflineError, TargetError, UsageError, describe
 
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+HANGS = 900.0  # seconds in which a process that fetches leaves no sign in the cache
 _FILE_NAME = re.compile(r".+\.[0-9]*[a-z][a-z0-9]*", re.IGNORECASE)  # v1.0 is a folder
 
 
@@ -59,9 +66,10 @@ def fetch(
     sources = [_source(mirror) for mirror in mirrors]
     folder = cache_dir() / (row.folder or row.name)
     if not _missing(row, folder):
+        _tidy(folder)
         return folder
     with _only_process(folder, progress):
-        partials = folder.with_name(f"{folder.name}.downloads")
+        partials = _partials(folder)
         search = Search(row, folder, partials, _missing(row, folder), progress)
         try:
             _run(search, sources)
@@ -181,19 +189,21 @@ def _source(value: str | Path) -> str | Path:
     """A mirror as an http(s) URL or as a path that exists."""
     scheme = re.match(r"([a-z][a-z0-9+.-]+)://", str(value), re.IGNORECASE)
     if not isinstance(value, str) or not scheme:
-        if not str(value):
-            raise UsageError("a mirror is a URL or a path, not an empty text")
+        if not str(value) or "\0" in str(value):
+            raise UsageError(f"a mirror is a URL or a path, not {str(value)!r}")
         return existing(Path(os.path.expanduser(value)))
-    try:
+    local = ""
+    with suppress(ValueError):  # what is no URL, in one of many ways
         parts = urlsplit(value)
-        usable = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if usable and parts.scheme in ("http", "https"):
-        return urlunsplit(parts)
-    if parts.scheme == "file" and parts.hostname in (None, "localhost"):
-        return existing(Path(url2pathname(parts.path)))
-    raise UsageError(f"{value}: a mirror is an http or https URL, or a local file or folder")
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return urlunsplit(parts)
+        if parts.scheme == "file" and parts.hostname in (None, "localhost"):
+            local = url2pathname(parts.path)
+    if local and "\0" not in local:
+        return existing(Path(local))
+    # A password may hold what ends the part of a URL that has it, so all before the last @ goes.
+    shown = re.sub(r"(?<=://).*@|[?#].*", "", value, flags=re.DOTALL)
+    raise UsageError(f"{shown}: a mirror is an http or https URL, or a local file or folder")
 
 
 def _is_file_url(url: str) -> bool:
@@ -203,19 +213,54 @@ def _is_file_url(url: str) -> bool:
     return name in published or _FILE_NAME.fullmatch(name) is not None
 
 
+def _partials(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.downloads")
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what a process left that was killed when all was there."""
+    with suppress(OSError, NotImplementedError):
+        remove_leftovers(folder)
+        if _partials(folder).exists():
+            with _lock(folder).acquire(timeout=0):
+                rmtree(_partials(folder))
+
+
+def _lock(folder: Path) -> BaseFileLock:
+    from filelock import FileLock
+
+    path = folder.with_name(f"{folder.name}.lock")
+    if path.is_symlink():  # filelock before 3.20.1 would empty the file that it leads to
+        raise OSError(errno.ELOOP, "a link where the lock should be", str(path))
+    return FileLock(path)
+
+
 @contextmanager
 def _only_process(folder: Path, progress: Progress) -> Iterator[None]:
-    """Hold the dataset's lock, which goes with the process however that ends."""
-    from filelock import FileLock, Timeout
+    """Hold the dataset's lock, which goes with the process however that ends.
 
-    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+    Another process is waited for as long as it does something.
+    """
+    from filelock import Timeout
+
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = _lock(folder)
         try:
             lock.acquire(timeout=0)
         except Timeout:
             progress.note(f"waiting for another process that fetches {folder.name}")
-            lock.acquire()
+            before, since = _signs(folder), time.monotonic()
+            while not lock.is_locked:
+                with suppress(Timeout):
+                    lock.acquire(timeout=1)
+                if (now := _signs(folder)) != before:
+                    before, since = now, time.monotonic()
+                if not lock.is_locked and time.monotonic() - since > HANGS:
+                    raise TargetError(
+                        f"another process holds {lock.lock_file} and has done nothing for "
+                        f"{HANGS:,g} s; end it, or set MNISTPREP_HOME to another folder"
+                    ) from None
     except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
         raise _unwritable(folder, error) from error
     try:
@@ -224,11 +269,22 @@ def _only_process(folder: Path, progress: Progress) -> Iterator[None]:
         lock.release()
 
 
+def _signs(folder: Path) -> list[tuple[str, int, int]]:
+    """What changes while a process fetches."""
+    found = []
+    for place in (folder, _partials(folder)):
+        with suppress(OSError), os.scandir(place) as entries:
+            for entry in entries:
+                about = entry.stat(follow_symlinks=False)
+                found.append((entry.path, about.st_size, about.st_mtime_ns))
+    return sorted(found)
+
+
 def _unwritable(folder: Path, error: Exception) -> TargetError:
     reason = describe(error) if isinstance(error, OSError) else str(error)
     return TargetError(
         f"the cache {folder.parent} cannot be written: {reason}; "
-        "set MNISTPREP_HOME to another folder"
+        "make room or set MNISTPREP_HOME to another folder"
     )
 
 

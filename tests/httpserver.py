@@ -8,6 +8,7 @@ neither is answered with 404.
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 import socket
 import ssl
@@ -19,28 +20,35 @@ from contextlib import contextmanager, suppress
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, BinaryIO
 
 Fault = Callable[["Handler"], None]
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `files` on a free port of this machine; `seen` lists the requests."""
+    """Serves `files` on a free port of this machine; `seen` lists the requests.
+
+    sent: bytes that it could get rid of, whether the client has read them or not.
+    """
 
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, 0), Handler)
+        self.host = f"[{host}]" if ":" in host else "localhost"
         self.files: dict[str, bytes] = {}
         self.faults: dict[str, Fault | list[Fault]] = {}
         self.seen: list[tuple[str, Message]] = []
         self.scheme = "http"
         self.ending = threading.Event()
+        self.sent = 0
 
     @property
     def base(self) -> str:
         """URL of the server, with a slash at its end."""
-        return f"{self.scheme}://localhost:{self.server_address[1]}/"
+        return f"{self.scheme}://{self.host}:{self.server_address[1]}/"
 
     def paths(self) -> list[str]:
         """Paths asked for, in order."""
@@ -50,11 +58,33 @@ class Server(ThreadingHTTPServer):
         """Say nothing: clients that hang up are what is being tested."""
 
 
+class _Counted(io.RawIOBase):
+    def __init__(self, stream: BinaryIO, server: Server) -> None:
+        self._stream, self._server = stream, server
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._stream.write(data)
+        self._server.sent += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
 class Handler(BaseHTTPRequestHandler):
     """Answers one request as the server's tables say."""
 
     protocol_version = "HTTP/1.1"
     server: Server
+
+    def setup(self) -> None:
+        """Count what is sent."""
+        super().setup()
+        self.wfile = _Counted(self.wfile, self.server)
 
     def do_GET(self) -> None:
         """Misbehave, or serve."""
@@ -69,6 +99,22 @@ class Handler(BaseHTTPRequestHandler):
             serve(self.server.files[name])(self)
         else:
             status(404)(self)
+
+    def do_CONNECT(self) -> None:
+        """Be a proxy: relay bytes to and from where the client wants, or do as `faults` says."""
+        self.server.seen.append((self.path, self.headers))
+        if fault := self.server.faults.get("CONNECT"):
+            assert not isinstance(fault, list)
+            fault(self)
+            return
+        host, _, port = self.path.rpartition(":")
+        with socket.create_connection((host.strip("[]"), int(port)), 5) as other:
+            self.wfile.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+            back = threading.Thread(target=_relay, args=(other, self.connection), daemon=True)
+            back.start()
+            _relay(self.connection, other)
+            back.join(5)
+        self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep the test's output clean."""
@@ -97,10 +143,18 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
 
+def _relay(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(1 << 14):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
 @contextmanager
-def running(certificate: Path | None = None) -> Iterator[Server]:
+def running(certificate: Path | None = None, host: str = "127.0.0.1") -> Iterator[Server]:
     """A running server; with a certificate (PEM, with its key) it speaks TLS."""
-    server = Server()
+    server = Server(host)
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
@@ -265,3 +319,35 @@ def range_of(body: bytes) -> Fault:
 def redirect(target: str) -> Fault:
     """Redirect."""
     return status(302, Location=target)
+
+
+def for_ever(start: bytes, again: bytes, pause: float = 0) -> Fault:
+    """Send `start`, then `again` until the client hangs up, in blocks or with a pause between."""
+    if not pause:
+        again *= 1 + (1 << 14) // len(again)
+
+    def answer(handler: Handler) -> None:
+        handler.wfile.write(start)
+        with suppress(OSError):
+            while not handler.server.ending.wait(pause):
+                handler.wfile.write(again)
+        handler.close_connection = True
+
+    return answer
+
+
+def part(body: bytes, content_range: str, **headers: object) -> Fault:
+    """Answer 206 with `body` and that Content-Range, whatever was asked for."""
+    more = {"Content_Range": content_range} if content_range else {}
+
+    def answer(handler: Handler) -> None:
+        handler.head(206, Content_Length=len(body), **more, **headers)
+        handler.wfile.write(body)
+
+    return answer
+
+
+def chunked(body: bytes, after: bytes = b"0\r\n\r\n") -> bytes:
+    """A whole answer with a body in chunks, one byte long at first."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    return head + b"1;x=y\r\n%b\r\n%x\r\n%b\r\n" % (body[:1], len(body) - 1, body[1:]) + after

@@ -1,37 +1,30 @@
 """Fetching from servers that fail: the next mirror or a clear error, never a wrong byte."""
 
-import gzip
-import os
+import random
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+import requests
+from downloadfaults import FAULTS, HARMLESS, LONG, damaged_answer
 from httpserver import (
-    Fault,
     Server,
     black_hole,
     cut,
-    endless,
-    plain,
-    range_of,
     raw,
-    redirect,
-    refusing,
     running,
-    serve,
-    slow_head,
     status,
     trickle,
-    wrong_range,
 )
 from tinydata import (
     BODY,
     FIRST,
     NAMES,
-    OTHER,
     TINY,
     assert_fetched,
     assert_nothing,
@@ -42,12 +35,11 @@ from tinydata import (
     wait_until,
 )
 
-from mnistprep import _http
+from mnistprep import _http, download
+from mnistprep._http_headers import retry_after
 from mnistprep.catalog import Published
 from mnistprep.download import fetch
-from mnistprep.errors import FetchError
-
-CERTIFICATE = Path(__file__).with_name("localhost.pem")
+from mnistprep.errors import FetchError, TargetError
 
 
 @pytest.fixture(autouse=True)
@@ -70,84 +62,10 @@ def tiny(monkeypatch: pytest.MonkeyPatch, server: Server) -> Published:
     return publish(monkeypatch, (server.base,))
 
 
-def flipped(body: bytes, at: int) -> bytes:
-    """The bytes with one bit changed."""
-    return body[:at] + bytes([body[at] ^ 4]) + body[at + 1 :]
-
-
-FAULTS: dict[str, tuple[Fault, str, int]] = {
-    # fault, reason that the error must give, most requests that the mirror may get for it
-    "forbidden": (status(403), "answers 403 Forbidden", 1),
-    "missing": (status(404), "answers 404 Not Found", 1),
-    "strange status": (status(299), "answers 299", 1),
-    "no content": (status(204), "answers 204", 1),
-    "unasked part": (status(206), "another range", 3),
-    "too many": (status(429), "answers 429 Too Many Requests; tried 3 times", 3),
-    "asks to wait": (status(503, Retry_After=3600), "503 .* asks to wait 3,600 s", 1),
-    "asks to wait till": (
-        status(503, Retry_After="Fri, 01 Jan 2100 00:00:00 GMT"),
-        "503 .* asks to wait",
-        1,
-    ),
-    "asks nonsense": (status(503, Retry_After="soon"), "503 .* tried 3 times", 3),
-    "server error": (status(500), "answers 500", 3),
-    "reset at once": (lambda handler: handler.reset(), "no connection", 3),
-    "hangs up at once": (lambda handler: setattr(handler, "close_connection", True), "no conn", 3),
-    "reset in the body": (cut(BODY, 10), "breaks off", 3),
-    "closed in the body": (cut(BODY, 10, how="close"), "breaks off|ends after", 3),
-    "stalls": (cut(BODY, 10, how="stall"), "stalls for 0.3 s", 3),
-    "trickles": (trickle(BODY, 0.01), "too slowly", 1),
-    "trickles its head": (slow_head, "no answer within 0.7 s", 1),
-    "endless": (endless, "more than the [0-9,]+ bytes that can be right", 1),
-    "promises too much": (plain(BODY, length=10**12), "offers 1,000,000,000,000 bytes", 1),
-    "promises nonsense": (plain(BODY[:50], length=-7), "50 bytes of", 1),
-    "truncated": (plain(BODY[:727]), f"727 bytes of {len(BODY):,}", 1),
-    "too short a length": (plain(BODY, length=100), f"100 bytes of {len(BODY):,}", 1),
-    "a bit flipped": (plain(flipped(BODY, 5000)), "SHA-256|damaged gzip", 1),
-    "right length": (
-        plain(gzip.compress(flipped(TINY[NAMES[0]], 5000))),
-        "SHA-256 of the content is [0-9a-f]{64}, expected [0-9a-f]{64}",
-        1,
-    ),
-    "web page": (plain(b" <!DOCTYPE HTML><title>Hi</title>"), "this is an HTML page", 1),
-    "web page, packed": (plain(gzip.compress(b"<html>" * 9999)), "this is an HTML page", 1),
-    "empty": (plain(b""), "0 bytes of", 1),
-    "wrong dataset": (
-        plain(gzip.compress(OTHER[NAMES[0]])),
-        "this is OTHER's train-images-idx3-ubyte",
-        1,
-    ),
-    "wrong file": (plain(TINY[NAMES[1]]), "this is TINY's train-labels-idx1-ubyte", 1),
-    "bomb": (plain(gzip.compress(bytes(50_000_000))), "more than [0-9,]+ bytes when inflated", 1),
-    "nested bomb": (
-        plain(gzip.compress(gzip.compress(bytes(50_000_000)))),
-        "more than [0-9,]+ bytes when inflated",
-        1,
-    ),
-    "unknown encoding": (
-        plain(b"\x1b\x03" + BODY[9:], Content_Encoding="br"),
-        "holds [0-9,]+ bytes",
-        1,
-    ),
-    "redirect loop": (lambda handler: redirect(handler.path)(handler), "redirects more than 5", 6),
-    "redirect to a file": (redirect("file:///etc/passwd"), "insecure address", 1),
-    "redirect to no address": (redirect("http://[::oops"), "no address", 1),
-    "not HTTP": (raw(b"\x1b[31mSSH-2.0\r\n"), "the answer is not HTTP", 3),
-    "not a chunk": (
-        raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
-        "breaks off",
-        3,
-    ),
-    "a length of 5000 digits": (
-        raw(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nhello"),
-        "5 bytes of",
-        1,
-    ),
-    "redirect to nowhere": (redirect("http://nowhere.invalid/"), "no address", 1),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in FAULTS],
+)
 def test_a_failing_mirror_leads_to_the_next(
     fault: str, monkeypatch: pytest.MonkeyPatch, server: Server, cache: Path
 ) -> None:
@@ -159,35 +77,13 @@ def test_a_failing_mirror_leads_to_the_next(
     with pytest.raises(FetchError, match=rf"bad/{FIRST}: .*({reason})"):
         fetch("tiny")
     assert len(server.paths()) <= most
+    assert server.sent < 20_000_000  # most of it waits in the system's buffers
     assert_nothing(cache)
     with running() as good:
         fill(good, "", TINY)
         publish(monkeypatch, (server.base + "bad/", good.base))
         assert_fetched(fetch("tiny"))
-    assert time.monotonic() - begin < 5
-
-
-HARMLESS: dict[str, Fault | list[Fault]] = {
-    "busy once": [status(503, Retry_After=0)],
-    "reset once": [lambda handler: handler.reset()],
-    "breaks once": [cut(BODY, 500)],
-    "breaks twice": [cut(BODY, 500), cut(BODY, 700, how="close")],
-    "stalls once": [cut(BODY, 500, how="stall")],
-    "ignores ranges": [cut(BODY, 500), plain(BODY)],
-    "answers another range": [cut(BODY, 500), wrong_range(BODY)],
-    "redirects": redirect("/moved/" + FIRST),
-    "compressed twice": plain(gzip.compress(BODY), Content_Encoding="gzip"),
-    "decompressed on the way": plain(TINY[NAMES[0]]),
-    "recompressed": plain(gzip.compress(TINY[NAMES[0]], 1)),
-    "stored, not compressed": plain(gzip.compress(TINY[NAMES[0]], 0)),
-    "promises more than there is": plain(BODY, length=len(BODY) + 1000),
-    "changed meanwhile": [cut(gzip.compress(OTHER[NAMES[0]]), 500), serve(BODY)],
-    "changed meanwhile, tag ignored": [
-        cut(gzip.compress(OTHER[NAMES[0]]), 500),
-        range_of(BODY),
-        serve(BODY),
-    ],
-}
+    assert time.monotonic() - begin < 15
 
 
 @pytest.mark.parametrize("fault", HARMLESS)
@@ -199,12 +95,22 @@ def test_what_a_single_mirror_gets_over(fault: str, server: Server, tiny: Publis
     assert_fetched(fetch("tiny"))
 
 
-def test_retry_after_is_honoured(server: Server, tiny: Published) -> None:
-    """A server that asks for a second gets it."""
-    server.faults[FIRST] = [status(429, Retry_After=1)]
+@pytest.mark.parametrize("form", ["seconds", pytest.param("date", marks=pytest.mark.slow)])
+def test_retry_after_is_honoured(form: str, server: Server, tiny: Published) -> None:
+    """A server that asks for a second gets it, as a number or as the time of day."""
+    till = formatdate(time.time() + 2, usegmt=True)  # without the fractions of a second
+    server.faults[FIRST] = [status(429, Retry_After=1 if form == "seconds" else till)]
     begin = time.monotonic()
     assert_fetched(fetch("tiny"))
-    assert time.monotonic() - begin >= 1
+    assert 0.9 <= time.monotonic() - begin < 10
+
+
+@pytest.mark.parametrize("value", ["1", "0", "Fri, 31 Dec 1999 23:59:59 GMT", "Fri, 31 Dec 1999"])
+def test_retry_after_in_any_form_is_bounded(value: str) -> None:
+    """What the header says is at least zero, or nothing at all."""
+    response = requests.Response()
+    response.headers["Retry-After"] = value
+    assert retry_after(response) in (None, 0.0, 1.0)
 
 
 def test_a_broken_transfer_resumes_where_it_broke(server: Server, tiny: Published) -> None:
@@ -215,6 +121,24 @@ def test_a_broken_transfer_resumes_where_it_broke(server: Server, tiny: Publishe
     assert ranges == [None, "bytes=500-"]
     assert all(headers["Accept-Encoding"] == "identity" for _, headers in server.seen)
     assert server.seen[1][1]["If-Range"].startswith('"')
+
+
+def test_no_url_takes_for_ever(
+    server: Server, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    """Fast enough at every moment, a transfer ends all the same; the next one goes on."""
+    monkeypatch.setattr(_http, "SLOWEST", 1)
+    monkeypatch.setattr(_http, "LONGEST", 0.5)
+    server.faults[FIRST] = trickle(BODY, 0.02)
+    publish(monkeypatch, (server.base,))
+    with pytest.raises(FetchError, match="takes too long; what has come is kept"):
+        fetch("tiny")
+    (left,) = (cache / "tiny.downloads").glob("*.part")
+    have = left.read_bytes()
+    assert BODY.startswith(have)
+    server.faults.clear()
+    assert_fetched(fetch("tiny"))
+    assert server.seen[1][1]["Range"] == f"bytes={len(have)}-"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux drops what a full queue gets")
@@ -236,56 +160,6 @@ def test_dead_hosts_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_decide(partial: int, published: int | None, step: str) -> None:
     """Nothing or too much is dropped, a whole file is used, anything else is resumed."""
     assert _http.decide(partial, published, 20) == step
-
-
-# TLS and proxies
-
-
-def test_tls_is_verified_with_the_bundle_of_the_environment(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A self-signed certificate is refused, unless the environment says to trust it."""
-    with running(CERTIFICATE) as server:
-        fill(server, "", TINY)
-        publish(monkeypatch, (server.base,))
-        with pytest.raises(
-            FetchError, match=r"no trusted TLS connection .*self.signed certificate"
-        ):
-            fetch("tiny")
-        assert server.seen == []
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/bundle.pem")
-        with pytest.raises(FetchError, match=r"/nowhere/bundle\.pem"):
-            fetch("tiny")
-        monkeypatch.delenv("REQUESTS_CA_BUNDLE")
-        monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
-        assert_fetched(fetch("tiny"))
-
-
-def test_redirects_from_https_to_http_are_refused(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An encrypted request never goes on in the clear."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATE))
-    with running(CERTIFICATE) as secure:
-        secure.faults[FIRST] = redirect(server.base + FIRST)
-        publish(monkeypatch, (secure.base,))
-        with pytest.raises(FetchError, match="redirects to an insecure address"):
-            fetch("tiny")
-    assert server.seen == []
-
-
-def test_proxies_of_the_environment_are_used(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With http_proxy set, every request goes there; a proxy that is not there is named."""
-    monkeypatch.setenv("http_proxy", server.base)
-    publish(monkeypatch, ("http://mirror.invalid/",))
-    assert_fetched(fetch("tiny"))
-    assert server.paths()[0] == f"http://mirror.invalid/{FIRST}"
-    monkeypatch.setenv("http_proxy", refusing())
-    monkeypatch.setenv("MNISTPREP_HOME", os.environ["MNISTPREP_HOME"] + "2")
-    with pytest.raises(FetchError, match="no connection"):
-        fetch("tiny")
 
 
 # Processes
@@ -318,6 +192,47 @@ def test_eight_processes_download_once(server: Server, tiny: Published, tmp_path
     assert sorted(server.paths()) == sorted(f"/{name}.gz" for name in NAMES)
 
 
+@pytest.mark.slow
+def test_eight_processes_on_a_failing_server(
+    server: Server, tiny: Published, tmp_path: Path
+) -> None:
+    """What breaks for one of them breaks for none of the others, and nothing is got twice."""
+    server.faults[FIRST] = [cut(BODY, 500), status(503, Retry_After=1)]
+    server.faults[NAMES[1] + ".gz"] = [lambda handler: handler.reset(), raw(b"\0")]
+    processes = [in_new_process(tiny, tmp_path, "print(fetch('tiny'))") for _ in range(8)]
+    folders = {process.communicate()[0].strip() for process in processes}
+    assert [process.returncode for process in processes] == [0] * 8
+    assert_fetched(Path(folders.pop()))
+    assert not folders
+    assert len(server.paths()) == 4 + 2 + 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_answers(
+    seed: int, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Heads of answers changed at random: the right files or an error, then the right files."""
+    chance = random.Random(seed)
+    monkeypatch.setattr(_http, "PATIENCE", 0.1)
+    publish(monkeypatch, (server.base,))
+    for number in range(50):
+        cache = tmp_path / str(number)
+        monkeypatch.setenv("MNISTPREP_HOME", str(cache))
+        start = [cut(BODY, 500)] if chance.random() < 0.4 else []
+        server.faults[FIRST] = [*start, *(raw(damaged_answer(chance)) for _ in range(3))]
+        begin = time.monotonic()
+        try:
+            assert_fetched(fetch("tiny"))
+        except FetchError as error:
+            assert f"{server.base}{FIRST}: " in str(error) or NAMES[0] not in str(error)
+            assert str(error).replace("\n", "").isprintable()
+            assert_nothing(cache, *NAMES)
+            server.faults.pop(FIRST)
+            assert_fetched(fetch("tiny"))
+        assert time.monotonic() - begin < 10
+
+
 def test_threads_download_once(server: Server, tiny: Published) -> None:
     """Threads of one process wait for each other as processes do."""
     threads = [threading.Thread(target=fetch, args=("tiny",)) for _ in range(4)]
@@ -326,3 +241,86 @@ def test_threads_download_once(server: Server, tiny: Published) -> None:
     for thread in threads:
         thread.join()
     assert len(server.paths()) == 4
+
+
+# The lock
+
+HOLD = (
+    "import sys, time; from filelock import FileLock; "
+    "lock = FileLock(sys.argv[1]); lock.acquire(); print('held', flush=True); time.sleep(20)"
+)
+
+
+def holder(cache: Path) -> subprocess.Popen[str]:
+    """A process that holds the lock of the dataset and does nothing else."""
+    cache.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(cache / "tiny.lock")], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout and process.stdout.readline() == "held\n"
+    return process
+
+
+class Notes:
+    """A Progress that keeps the notes."""
+
+    def __init__(self, told: Callable[[], None] = lambda: None) -> None:
+        self.notes: list[str] = []
+        self._told = told
+
+    def start(self, what: str, total: int | None, unit: str) -> None:
+        """Ignore the phase."""
+
+    def advance(self, count: int) -> None:
+        """Ignore the step."""
+
+    def note(self, message: str) -> None:
+        """Remember the line."""
+        self.notes.append(message)
+        self._told()
+
+
+def test_the_lock_of_a_killed_process_is_free(server: Server, tiny: Published, cache: Path) -> None:
+    """It goes with the process; one who waits for it goes on."""
+    process = holder(cache)
+    progress = Notes(process.kill)
+    assert_fetched(fetch("tiny", progress=progress))
+    process.communicate()
+    assert progress.notes == ["waiting for another process that fetches tiny"]
+
+
+def test_a_process_that_hangs_is_not_waited_for(
+    server: Server, tiny: Published, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while without a sign of work the lock is named, and what to do."""
+    monkeypatch.setattr(download, "HANGS", 0.2)
+    process = holder(cache)
+    try:
+        with pytest.raises(TargetError, match=r"holds \S+tiny\.lock and has done nothing for"):
+            fetch("tiny")
+    finally:
+        process.kill()
+        process.communicate()
+    assert_fetched(fetch("tiny"))
+
+
+@pytest.mark.slow
+def test_the_killed_one_of_several_processes(
+    server: Server, tiny: Published, tmp_path: Path, cache: Path
+) -> None:
+    """While others wait, the one that downloads is killed: the next takes over what it has."""
+    server.faults[FIRST] = [cut(BODY, 500, how="stall")]
+    first = in_new_process(tiny, tmp_path, "fetch('tiny')")
+    parts = cache / "tiny.downloads"
+    wait_until(lambda: any(part.stat().st_size == 500 for part in parts.glob("*.part")))
+    others = [in_new_process(tiny, tmp_path, "fetch('tiny')") for _ in range(2)]
+    first.kill()
+    first.communicate()
+    for other in others:
+        other.communicate()
+    assert [other.returncode for other in others] == [0, 0]
+    assert_fetched(cache / "tiny")
+    assert [headers.get("Range") for path, headers in server.seen if path == f"/{FIRST}"] == [
+        None,
+        "bytes=500-",
+    ]
