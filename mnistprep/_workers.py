@@ -12,18 +12,21 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import TypeVar
+from multiprocessing.context import ForkProcess
+from typing import Any, TypeVar
 
 from mnistprep._arrays import keep_freed
+from mnistprep._files import undisturbed
+from mnistprep._interrupts import SIGNALS
 from mnistprep.errors import MnistprepError, UsageError
 
 T = TypeVar("T")
 Span = tuple[int, int]
 Part = tuple[int, int, int]
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def default_workers() -> int:
@@ -61,8 +64,39 @@ def run(
         for start, stop in todo:
             yield task(start, stop)
         return
+    with _forked(task, todo, count) as pipes:
+        for index in range(len(todo)):
+            yield _received(pipes[index % count])
+
+
+@contextmanager
+def beside(task: Callable[[], T], *, workers: int | None = None) -> Iterator[Callable[[], T]]:
+    """Yield what gives the result of `task`, which a forked process does during the block.
+
+    With one worker, and where nothing forks, it is done when the result is asked for.
+    """
+    given = task
+    with ExitStack() as stack:
+        if sys.platform == "linux" and (default_workers() if workers is None else workers) > 1:
+            with suppress(MnistprepError):  # no process can be had
+                pipes = stack.enter_context(_forked(lambda *_: task(), [(0, 1)], 1))
+                given = partial(_received, pipes[0])
+        yield given
+
+
+@contextmanager
+def _forked(
+    task: Callable[[int, int], object], todo: list[Span], count: int
+) -> Iterator[list[Connection]]:
+    """So many processes, which the spans are dealt out to; yields where each one's results come."""
     context = get_context("fork")
-    pipes = [context.Pipe(duplex=False) for _ in range(count)]
+    pipes: list[tuple[Connection, Connection]] = []
+    try:
+        while len(pipes) < count:
+            pipes.append(context.Pipe(duplex=False))
+    except OSError as error:
+        _close(pipes)
+        raise _no_more(error) from error
     processes = [
         context.Process(target=_work, args=(task, todo[k::count], pipes, k)) for k in range(count)
     ]
@@ -72,31 +106,54 @@ def run(
             # and file calls only, and take no lock that another thread could hold.
             warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
             with _signals_held():
-                for process in processes:
-                    process.start()
+                _start(processes)
         for _, sender in pipes:
             sender.close()
-        for index in range(len(todo)):
-            try:
-                good, value = pipes[index % count][0].recv()
-            except EOFError:
-                raise MnistprepError(
-                    "a worker process ended early (killed, or out of memory); try --workers 1"
-                ) from None
-            if not good:
-                raise value
-            yield value
+        yield [receiver for receiver, _ in pipes]
     finally:
+        with undisturbed():
+            for process in processes:
+                if process.pid is not None:
+                    process.kill()
+                    process.join()
+            _close(pipes)
+
+
+def _received(pipe: Connection) -> Any:
+    try:
+        good, value = pipe.recv()
+    except EOFError:
+        raise MnistprepError(
+            "a worker process ended early (killed, or out of memory); try --workers 1"
+        ) from None
+    if not good:
+        raise value
+    return value
+
+
+def _start(processes: list[ForkProcess]) -> None:
+    try:
         for process in processes:
-            if process.pid is not None:
-                process.terminate()
-                process.join()
+            process.start()
+    except OSError as error:
+        raise _no_more(error) from error
+
+
+def _close(pipes: Iterable[tuple[Connection, Connection]]) -> None:
+    for ends in pipes:
+        for end in ends:
+            end.close()
+
+
+def _no_more(error: OSError) -> MnistprepError:
+    reason = error.strerror or error
+    return MnistprepError(f"no worker process can be started: {reason}; try --workers 1")
 
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
     """Signals wait until the block ends; a child that is forked within lets them in itself."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
@@ -110,9 +167,9 @@ def _work(
     own: int,
 ) -> None:
     # Ctrl-C reaches the whole process group; the parent is the one that cleans up.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     # A pipe must have one reader and one writer, so that each notices the other's death.
     for k, ends in enumerate(pipes):
         for end in ends if k != own else ends[:1]:
@@ -124,7 +181,7 @@ def _work(
     except BrokenPipeError:
         pass  # the parent is gone
     except Exception as error:
-        with suppress(BrokenPipeError):
+        with suppress(Exception):  # the parent is gone, or the error cannot be sent
             sender.send((False, error))
     finally:
         sender.close()

@@ -9,14 +9,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
+from tempfile import gettempdir
 from types import MappingProxyType
 from typing import Any
 from weakref import finalize
 
-from mnistprep import _archives, _provenance, formats
-from mnistprep._files import atomic_path, existing, refuse_existing, undisturbed
+from mnistprep import _archives, _limits, _provenance, _workers, formats
+from mnistprep._files import atomic_path, existing, refuse_existing, staging_folder, unreplaced
 from mnistprep._progress import Progress, quiet
 from mnistprep._provenance import Origin
 from mnistprep.dataset import Dataset, Split
@@ -31,6 +30,7 @@ from mnistprep.errors import (
 from mnistprep.selection import Selection, select
 
 PathLike = str | os.PathLike[str]
+_WORTH_A_PROCESS = 8 << 20  # bytes of pictures
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ def read(
     format: str | None = None,
     *,
     workers: int | None = None,
+    max_bytes: int | None = None,
     progress: Progress = quiet,
     **options: Any,
 ) -> Dataset:
@@ -70,9 +71,13 @@ def read(
 
     A zip, a tar or a compressed file around any form is opened. `options` are those of the format's
     `read`. Pictures may be memory-mapped: the files must stay as they are while the dataset is
-    used. Raises MissingPath, DetectionError, FormatError, UnknownName for an option.
+    used. `max_bytes` is the most that a compressed or packed file may become: 1 GiB, or 100 times
+    its size where that is more. Raises MissingPath, DetectionError, FormatError, UnknownName for an
+    option.
     """
-    return locate(path, format, workers=workers, progress=progress, **options).dataset
+    return locate(
+        path, format, workers=workers, max_bytes=max_bytes, progress=progress, **options
+    ).dataset
 
 
 def locate(
@@ -80,20 +85,26 @@ def locate(
     format: str | None = None,
     *,
     workers: int | None = None,
+    max_bytes: int | None = None,
     progress: Progress = quiet,
     **options: Any,
 ) -> Found:
     """What `read` gives, with the name of the format and the path that it was found at."""
     where = existing(Path(path))
     try:
-        known = formats.matches(where) if format is None else [format]
-        if _archives.is_archive(where):
-            claimed = known if format is None else formats.get(format).sniff(where)
-            if not claimed:
-                return _in_archive(where, format, workers, progress, options)
-        return _found(where, known, workers, progress, options)
+        with _limits.raised(max_bytes):
+            known = formats.matches(where) if format is None else [format]
+            if _archives.is_archive(where):
+                claimed = known if format is None else formats.get(format).sniff(where)
+                if not claimed:
+                    return _in_archive(where, format, workers, progress, options)
+            return _found(where, known, workers, progress, options)
     except DataError as error:
         raise FormatError(f"{where}: {error}") from error
+    except MemoryError:
+        raise FormatError(
+            f"{where}: reading it needs more memory than there is; it is damaged, or too large"
+        ) from None
     except OSError as error:
         if isinstance(error, MnistprepError):
             raise
@@ -114,7 +125,8 @@ def _found(
     reader = formats.get(name).read
     formats.check_installed(name)
     formats.check_options(name, options, "read")
-    dataset = reader(where, progress=progress, **_workers(reader, workers), **options)
+    with unreplaced(where):
+        dataset = reader(where, progress=progress, **_given(reader, workers), **options)
     return Found(dataset, name, where, where)
 
 
@@ -151,8 +163,8 @@ def _in_archive(
     progress: Progress,
     options: dict[str, Any],
 ) -> Found:
-    folder = Path(mkdtemp(prefix="mnistprep-"))
-    remove = partial(rmtree, folder, ignore_errors=True)
+    kept = ExitStack()
+    folder = kept.enter_context(staging_folder(Path(gettempdir())))
     top = folder / archive.name
 
     def shown(text: object) -> str:
@@ -165,12 +177,12 @@ def _in_archive(
         known = formats.matches(inside) if format is None else [format]
         found = _found(inside, known, workers, _Translated(progress, shown), options)
     except BaseException as error:
-        remove()
+        kept.close()
         if isinstance(error, (FormatError, DataError)):
             raise type(error)(shown(error)) from None
         raise
     found = replace(found, path=Path(shown(found.path)))
-    finalize(found, remove)  # memory maps of removed files stay whole
+    finalize(found, kept.close)  # memory maps of removed files stay whole
     return found
 
 
@@ -223,22 +235,23 @@ def write(
     writer = formats.get(name).write
     formats.check_installed(name)
     formats.check_options(name, options)
-    papers: dict[str, str] = {}  # what lies beside a target that is one file
-    with ExitStack() as appearing:
-        with atomic_path(target, overwrite=overwrite) as staging:
-            writer(dataset, staging, progress=progress, **_workers(writer, workers), **options)
-            if provenance:
-                content = _provenance.document(dataset, name, options, origin or Origin(dataset))
-                papers = _provenance.papers(dataset, staging, content, croissant=croissant)
-                for paper in papers:
-                    beside = target.with_name(paper)
-                    refuse_existing(beside, overwrite=overwrite or _provenance.is_stale(beside))
-            appearing.enter_context(undisturbed())  # the target, and what lies beside it
-        for paper, text in papers.items():
-            with atomic_path(target.with_name(paper), overwrite=True) as staging:
-                _provenance.write_text(staging, text)
-        if overwrite:
-            _provenance.remove_stale(target, papers)
+    stale = _provenance.stale(target) if overwrite else []
+    document: Callable[[], dict[str, Any]]
+    document = partial(_provenance.document, dataset, name, options, origin or Origin(dataset))
+    small = sum(split.images.nbytes for split in dataset.splits.values()) < _WORTH_A_PROCESS
+    with ExitStack() as stack:
+        staging = stack.enter_context(atomic_path(target, overwrite=overwrite, replaced=stale))
+        if provenance and not small:  # its digests take as long as some formats take to write
+            document = stack.enter_context(_workers.beside(document, workers=workers))
+        writer(dataset, staging, progress=progress, **_given(writer, workers), **options)
+        if provenance:
+            content = document()
+            # What lies beside a target that is one file.
+            papers = _provenance.papers(dataset, staging, content, croissant=croissant)
+            for paper, text in papers.items():
+                beside = target.with_name(paper)
+                refuse_existing(beside, overwrite=overwrite or _provenance.is_stale(beside))
+                _provenance.write_text(staging.with_name(paper), text)
     return target
 
 
@@ -280,6 +293,6 @@ def convert(
     return chosen
 
 
-def _workers(function: Callable[..., object], workers: int | None) -> dict[str, int | None]:
+def _given(function: Callable[..., object], workers: int | None) -> dict[str, int | None]:
     """The `workers` argument, for the formats that work example by example."""
     return {"workers": workers} if "workers" in inspect.signature(function).parameters else {}

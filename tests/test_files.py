@@ -145,12 +145,12 @@ def test_leftovers_of_a_killed_process_go_and_those_of_a_live_one_stay(tmp_path:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no locks that end with a process")
 def test_a_kill_while_a_folder_is_replaced_loses_nothing(tmp_path: Path) -> None:
-    """Killed between the two renames of --overwrite: the next run puts the old folder back."""
+    """Where folders cannot be exchanged, and a kill comes between two renames: the old is back."""
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "old").write_text("old")
     code = (
-        "import os, signal, sys; from pathlib import Path; from mnistprep import _files\n"
-        "rename = os.rename\n"
+        "import os, signal, sys; from pathlib import Path; from mnistprep import _files, _renames\n"
+        "rename, _renames.renamed = os.rename, lambda *which: False\n"
         "def killed(*paths): rename(*paths); os.kill(os.getpid(), signal.SIGKILL)\n"
         "with _files.atomic_path(Path(sys.argv[1]), overwrite=True) as staging:\n"
         "    staging.mkdir(); os.rename = killed\n"
@@ -174,6 +174,48 @@ def test_what_only_looks_like_a_leftover_stays(tmp_path: Path) -> None:
         staging.mkdir()
     assert (tmp_path / "mine" / "old" / "thesis").read_text() == "mine"
     assert names(tmp_path) == [".mnistprep-1.partial", ".mnistprep-2.partial", "mine", "x"]
+
+
+def test_what_is_put_beside_the_staging_path_appears_beside_the_target(tmp_path: Path) -> None:
+    """With it or not at all, and what it replaces goes with what the target replaces."""
+    (tmp_path / "x").write_text("old")
+    (tmp_path / "x.json").write_text("of the old")
+    (tmp_path / "x.more").write_text("of the old")
+    given = {"overwrite": True, "replaced": [tmp_path / "x.more"]}
+    with pytest.raises(ValueError), atomic_path(tmp_path / "x", **given) as staging:
+        staging.with_name("x.json").write_text("of the new")
+        raise ValueError
+    with pytest.raises(TargetError), atomic_path(tmp_path / "x", **given) as staging:
+        staging.with_name("x.json").write_text("of the new")  # and nothing at the staging path
+    assert [(tmp_path / name).read_text() for name in names(tmp_path)] == [
+        "old",
+        *2 * ["of the old"],
+    ]
+    with atomic_path(tmp_path / "x", **given) as staging:
+        staging.write_text("new")
+        staging.with_name("x.json").write_text("of the new")
+    assert [(tmp_path / name).read_text() for name in names(tmp_path)] == ["new", "of the new"]
+
+
+def test_a_folder_is_never_away_while_it_is_replaced(tmp_path: Path) -> None:
+    """Linux exchanges two folders in one step: a kill at any moment leaves one or the other."""
+    if sys.platform != "linux":
+        pytest.skip("other systems take two steps")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "old").write_text("old")
+    code = (
+        "import os, signal, sys; from pathlib import Path; from mnistprep import _files, _renames\n"
+        "renamed = _renames.renamed\n"
+        "def killed(*which): assert renamed(*which); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "with _files.atomic_path(Path(sys.argv[1]), overwrite=True) as staging:\n"
+        "    staging.mkdir(); _renames.renamed = killed\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path / "tree")], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert names(tmp_path / "tree") == []
+    with pytest.raises(TargetError, match="exists already"), atomic_path(tmp_path / "tree"):
+        raise AssertionError
+    assert names(tmp_path) == ["tree"]  # a run that is refused has tidied up too
 
 
 def test_gzip_bytes_depend_on_content_alone(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from mnistprep._workers import run
+from mnistprep._workers import beside, run
 from mnistprep.errors import FormatError, MnistprepError, UsageError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
@@ -40,6 +40,24 @@ def test_an_error_in_a_worker_is_raised_here() -> None:
         list(run(fail, 100, size=10, workers=2))
     with pytest.raises(UsageError):
         list(run(fail, 100, size=10, workers=0))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_work_beside_other_work(workers: int) -> None:
+    """Its result is there when it is asked for, its error is raised there, or nobody asks."""
+    with beside(lambda: ("done", os.getpid()), workers=workers) as result:
+        assert len(list(run(lambda start, stop: start, 100, size=10, workers=workers))) == 10
+        found = result()
+    assert found[0] == "done"
+    assert (found[1] == os.getpid()) == (workers == 1)
+
+    def fail() -> None:
+        raise FormatError("wrong")
+
+    with beside(fail, workers=workers) as result, pytest.raises(FormatError, match="wrong"):
+        result()
+    with beside(lambda: time.sleep(600), workers=2):
+        pass
 
 
 def test_a_worker_that_is_killed_is_noticed_at_once() -> None:
@@ -73,3 +91,40 @@ def test_workers_end_with_their_parent() -> None:
     while any(os.path.exists(f"/proc/{worker}") for worker in workers):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_an_error_that_cannot_be_sent_is_an_error_here(capfd: pytest.CaptureFixture[str]) -> None:
+    """The worker prints nothing, and its death is noticed."""
+
+    def fail(start: int, stop: int) -> None:
+        raise ValueError(lambda: None)  # which no pickle holds
+
+    with pytest.raises(MnistprepError, match="ended early"):
+        list(run(fail, 100, size=10, workers=2))
+    assert capfd.readouterr().err == ""
+
+
+def test_signals_to_all_processes_end_them_all_in_silence() -> None:
+    """The parent decides what a signal to the whole group means."""
+    code = (
+        "import os, time; from mnistprep._workers import run\n"
+        "try:\n"
+        "    for k in run(lambda a, b: time.sleep(0.01) or a, 10**6, size=1, workers=2):\n"
+        "        print(k, flush=True)\n"
+        "except KeyboardInterrupt: print('interrupted')\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    os.killpg(process.pid, signal.SIGINT)
+    said, errors = process.communicate(timeout=20)
+    assert said.endswith("interrupted\n")
+    assert errors == ""
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)

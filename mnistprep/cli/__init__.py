@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import signal
-import threading
-from contextlib import suppress
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
 import click
 
 from mnistprep import __version__
+from mnistprep._interrupts import MESSAGE, Interruptible
+from mnistprep.cli import _output
+from mnistprep.cli._output import Failure as Failure
+from mnistprep.cli._output import WrongUsage
 from mnistprep.errors import MnistprepError, UsageError, describe
 
 JSON = "mnistprep.json"  # in a context's meta: whether a failure is to be a JSON document too
@@ -21,20 +26,28 @@ COMMANDS = (
     "train", "evaluate", "predict", "report",
     "formats", "datasets", "recipes",
 )  # fmt: skip
-
-
-class Failure(click.ClickException):
-    """An error of the library, shown as its message; exit code 1."""
-
-
-class WrongUsage(Failure):
-    """An error in how the command was called; exit code 2."""
-
-    exit_code = 2
+_MEMORY = "out of memory; choose fewer examples with --limit"
+_NO_MEMORY = re.compile("allocate memory|failed to map|out of memory|bad_alloc", re.IGNORECASE)
 
 
 class Commands(click.Group):
     """A group that imports a command when it is used, and shows errors as messages."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the program; nothing that standard output or error does ends in a traceback."""
+        _output.prepare()
+        try:
+            return super().main(*args, **extra)
+        except OSError as error:  # of --help and --version, which click prints
+            Failure(f"cannot write to standard output: {describe(error)}").show()
+            sys.exit(1)
+        finally:
+            _output.settle()
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the options of the program itself."""
+        with _escaped():
+            return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the commands, in the order of a first use."""
@@ -49,49 +62,71 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what a person can cause ends in a message and an exit code."""
+        signals = Interruptible()
         try:
-            with _terminated_as_interrupted():
+            with signals, _escaped():
                 return super().invoke(ctx)
-        except MnistprepError as error:
-            failure = (WrongUsage if isinstance(error, UsageError) else Failure)(str(error))
-        except Failure as error:
-            failure = error
         except click.UsageError as error:
             _as_json(ctx, error.format_message(), error.exit_code)
             raise
-        except KeyboardInterrupt:
-            failure = Failure("interrupted; nothing partial is left behind")
-        except OSError as error:
-            if error.errno == errno.EPIPE:  # the reader of our output went away
+        except (click.exceptions.Exit, BrokenPipeError):  # that of a help page's reader
+            raise
+        except BaseException as error:
+            _clean(error)
+            # Libraries make other exceptions of an interruption, as when it comes in an import.
+            came = signals.came and not isinstance(error, Failure)
+            failure = Failure(MESSAGE) if came else _failure(error)
+            if failure is None:
                 raise
-            failure = Failure(describe(error))
-        except MemoryError:
-            failure = Failure("out of memory; choose fewer examples with --limit")
         _as_json(ctx, failure.message, failure.exit_code)
         raise failure
 
 
+def _failure(error: BaseException) -> Failure | None:
+    """What a person is told of an error; None for a bug."""
+    said = str(error)
+    match error:
+        case Failure():
+            return error
+        case MnistprepError():
+            return (WrongUsage if isinstance(error, UsageError) else Failure)(said)
+        case KeyboardInterrupt():
+            return Failure(MESSAGE)
+        case OSError():
+            return Failure(describe(error))
+        case RuntimeError() if "start new thread" in said:
+            return Failure(
+                "the system starts no more threads or processes; end some, or raise the "
+                "limit (ulimit -u)"
+            )
+        case MemoryError():
+            return Failure(_MEMORY)
+        # PyTorch's, and what the system's loader of libraries says.
+        case RuntimeError() | ImportError() if _NO_MEMORY.search(said):
+            return Failure(_MEMORY)
+    return None
+
+
+def _clean(error: BaseException) -> None:
+    """Remove what was being written and is still there, with what the error holds open."""
+    if files := sys.modules.get("mnistprep._files"):
+        traceback.clear_frames(error.__traceback__)
+        files.discard_staging()
+
+
 def _as_json(ctx: click.Context, message: str, code: int) -> None:
     if ctx.meta.get(JSON):
-        with suppress(OSError):  # standard output may be what has failed
-            click.echo(json.dumps({"error": message, "exit_code": code}))
+        with suppress(Failure):  # standard output may be what has failed
+            _output.echo(json.dumps({"error": message, "exit_code": code}))
 
 
-class _terminated_as_interrupted:  # noqa: N801  (a context manager, named as it reads)
-    """SIGTERM within the block does what Ctrl-C does, so that it too leaves nothing behind."""
-
-    def __enter__(self) -> None:
-        self._before: Any = None
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGTERM, _interrupt)
-
-    def __exit__(self, *exception: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGTERM, self._before)
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
+@contextmanager
+def _escaped() -> Iterator[None]:
+    """What click says of an argument has no raw control characters of it."""
+    try:
+        yield
+    except click.UsageError as error:
+        raise _output.Misuse(_output.shown(error.format_message()), error.ctx) from None
 
 
 @click.group(

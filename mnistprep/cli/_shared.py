@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 
 import click
 
+from mnistprep import _limits
+from mnistprep._text import printable
 from mnistprep.catalog import DATASETS
-from mnistprep.cli import JSON
+from mnistprep.cli import JSON, _output
 from mnistprep.dataset import SPLITS, Dataset
 from mnistprep.formats import FORMATS
 from mnistprep.selection import Selection
@@ -52,10 +54,27 @@ output = options(
     click.option("--quiet", "-q", is_flag=True, help="No progress, no notes, no summary."),
 )
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there already.")
-workers = click.option(
-    "--workers",
+
+
+def _raise_limit(context: click.Context, parameter: click.Parameter, value: int | None) -> None:
+    context.with_resource(_limits.raised(value))
+
+
+max_bytes = click.option(
+    "--max-bytes",
     type=click.IntRange(1),
-    help="Processes to use; the result is the same for any number.  [default: all processors]",
+    callback=_raise_limit,
+    expose_value=False,
+    help="The most that a compressed or packed file may become.  [default: 1 GiB, or 100 times its "
+    "size if that is more]",
+)
+workers = options(
+    max_bytes,
+    click.option(
+        "--workers",
+        type=click.IntRange(1),
+        help="Processes to use; the result is the same for any number.  [default: all processors]",
+    ),
 )
 SEED = click.IntRange(0, 2**64 - 1)
 device = click.option(
@@ -203,7 +222,7 @@ class Console:
             bytes_ = unit in ("B", "bytes")
             self._bar = tqdm(
                 total=total,
-                desc=what,
+                desc=printable(what),
                 unit="B" if bytes_ else f" {unit}",
                 unit_scale=bytes_,
                 leave=False,
@@ -222,14 +241,14 @@ class Console:
         self.notes.append(message)
         if not self.quiet:
             self.close()
-            click.echo(f"note: {message}", err=True)
+            _output.echo(f"note: {printable(message)}", err=True)
 
     def say(self, line: str) -> None:
         """Print a line of a result that comes in parts; nothing with --quiet or --json."""
         if not self.quiet and not self.as_json:
             if self._bar is not None:
                 self._bar.clear()
-            click.echo(line)
+            _output.echo(line)
 
     def close(self) -> None:
         """Take the bar away."""
@@ -241,9 +260,9 @@ class Console:
         """Print a result: the JSON document, or the text unless --quiet (`always`: even then)."""
         self.close()
         if self.as_json:
-            click.echo(json.dumps({**document, "notes": self.notes}, indent=2, ensure_ascii=True))
+            _output.echo(json.dumps({**document, "notes": self.notes}, indent=2, ensure_ascii=True))
         elif always or not self.quiet:
-            click.echo(text)
+            _output.echo(text)
 
 
 def counts(dataset: Dataset) -> str:

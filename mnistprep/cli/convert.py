@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mnistprep._text import printable
 from mnistprep.cli import _shared
 
 
@@ -62,6 +63,6 @@ def command(
     )  # fmt: skip
     seconds = perf_counter() - begun
     console.finish(
-        f"{dst}: {name} of {_shared.counts(written)} ({seconds:.1f} s)",
+        f"{printable(str(dst))}: {name} of {_shared.counts(written)} ({seconds:.1f} s)",
         _shared.written(written, dst, name, seconds),
     )

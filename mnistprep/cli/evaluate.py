@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistprep.catalog import DATASETS
-from mnistprep.cli import _shared
+from mnistprep.cli import _output, _shared
 from mnistprep.dataset import SPLITS
 from mnistprep.errors import UsageError
 
@@ -81,7 +81,7 @@ def command(
     if as_csv:
         console.close()
         # A name that is no UTF-8 must not make the whole unreadable.
-        click.echo(found.to_csv().encode("utf-8", "backslashreplace"), nl=False)
+        _output.echo(_output.shown(found.to_csv()).encode("utf-8", "backslashreplace"))
     else:
         console.finish(str(found), found.to_json(), always=True)
 

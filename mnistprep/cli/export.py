@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mnistprep._text import printable
 from mnistprep.cli import _shared
 
 
@@ -94,6 +95,6 @@ def command(
         )
     seconds = perf_counter() - begun
     console.finish(
-        f"{target}: {format} of {_shared.counts(written)} ({seconds:.1f} s)",
+        f"{printable(str(target))}: {format} of {_shared.counts(written)} ({seconds:.1f} s)",
         _shared.written(written, target, format, seconds),
     )

@@ -30,7 +30,7 @@ def command(name: str | None, as_json: bool, quiet: bool) -> None:
         for n in names
     ]
     if name:
-        lines = [formats.get(name).__doc__.rstrip(), ""]
+        lines = [formats.layout(name).rstrip(), ""]
         lines += [f"-O {formats.describe(k, p)}" for k, p in formats.options(name).items()]
         lines += [f"-R {formats.describe(k, p)}" for k, p in formats.options(name, "read").items()]
         lines += [f"{name} {formats.missing(name)}"] if formats.missing(name) else []

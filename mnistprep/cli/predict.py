@@ -29,6 +29,7 @@ from mnistprep.cli import _shared
 )  # fmt: skip
 @click.option("--recipe", help="What a bare state dict is a model of, if unclear.")
 @_shared.device
+@_shared.max_bytes
 @_shared.overwrite
 @_shared.output
 def command(

@@ -111,7 +111,8 @@ def sniff(path: Path) -> bool:
         try:
             with zipfile.ZipFile(path) as archive:
                 return any(name in _OWN_MEMBERS for name in archive.namelist())
-        except zipfile.BadZipFile:  # damaged, which reading it says
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+            # Damaged, which reading it says.
             return False
     if not head(path, 4).startswith(_TORCH):
         return False
@@ -289,6 +290,6 @@ def _nested(arrays: dict[str, Any], path: Path) -> dict[str, Any]:
             for folder in folders:
                 into = into.setdefault(folder, {})
             into[name] = array
+        return dict(content)
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise FormatError(f"{path}: its metadata is damaged") from None
-    return dict(content)

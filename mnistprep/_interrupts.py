@@ -1,0 +1,88 @@
+"""Ctrl-C, SIGTERM and SIGHUP as the command line takes them: one message, exit code 1."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+MESSAGE = "interrupted; nothing partial is left behind"
+_AGAIN = 1.0  # seconds after which a further signal is no mere repetition
+_SOON = 0.01  # seconds
+
+
+def leave_at_once() -> None:
+    """End the process at a signal, while it has begun nothing; one that is ignored stays so."""
+    for number in SIGNALS:
+        if signal.getsignal(number) not in (signal.SIG_IGN, None):
+            signal.signal(number, _leave)
+
+
+def end() -> None:
+    """Let no signal disturb the end of the process, which is near, or decide its exit code."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    # A KeyboardInterrupt that came within exec(), with which dataclasses are made, would have the
+    # interpreter end by SIGINT in spite of all that was done since. The next exec() forgets it.
+    exec("")
+
+
+def _leave(number: int, frame: object) -> None:
+    with suppress(OSError):
+        os.write(2, f"Error: {MESSAGE}\n".encode())
+    os._exit(1)
+
+
+class Interruptible:
+    """Within the block every signal does what Ctrl-C does: it raises KeyboardInterrupt, once.
+
+    A repetition changes nothing, so that what cleans up is not disturbed. `came`: whether there was
+    a signal. Where the exception is lost, in a destructor or a callback, it is raised again.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+        self._hook = sys.unraisablehook
+        self._last: float | None = None
+
+    @property
+    def came(self) -> bool:
+        """Whether a signal came."""
+        return self._last is not None
+
+    def __enter__(self) -> Interruptible:
+        if threading.current_thread() is threading.main_thread():  # no other gets signals
+            for number in SIGNALS:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._before[number] = signal.signal(number, self._interrupt)
+            self._hook, sys.unraisablehook = sys.unraisablehook, self._lost
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._before:
+            sys.unraisablehook = self._hook
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _interrupt(self, number: int, frame: object) -> None:
+        now, last = time.monotonic(), self._last
+        self._last = now
+        if last is None or now - last > _AGAIN:
+            raise KeyboardInterrupt
+
+    def _lost(self, unraisable: Any) -> None:
+        if unraisable.exc_type is not KeyboardInterrupt or not hasattr(signal, "setitimer"):
+            self._hook(unraisable)
+            return
+        self._before.setdefault(signal.SIGALRM, signal.signal(signal.SIGALRM, self._once_more))
+        signal.setitimer(signal.ITIMER_REAL, _SOON)
+
+    def _once_more(self, number: int, frame: object) -> None:
+        raise KeyboardInterrupt

@@ -1,0 +1,237 @@
+"""Commands killed or interrupted at any moment: nothing partial, nothing left, no noise."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from reliability import kills
+
+import mnistprep
+from mnistprep import _files
+from mnistprep._files import atomic_path
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are watched in /proc")
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+EXPORTS = [case for case in kills.cases() if case.startswith("export ")]
+OTHERS = [case for case in kills.cases() if not case.startswith("export ")]
+
+
+def started(cwd: Path, *arguments: str) -> subprocess.Popen[str]:
+    """A real new process, the leader of a group, as a shell starts it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "mnistprep", *arguments],
+        cwd=cwd,
+        env={**os.environ, "TMPDIR": str(cwd), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def handles(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
+def wait_for_handler(process: subprocess.Popen[str], last: signal.Signals = signal.SIGHUP) -> None:
+    """Until the package has begun to load."""
+    while not handles(process.pid, last):
+        assert process.poll() is None
+        time.sleep(0.001)
+
+
+def assert_interrupted(process: subprocess.Popen[str], folder: Path, *kept: str) -> bool:
+    """It ended soon, with one message or all done; returns whether it was interrupted."""
+    begun = time.monotonic()
+    _, errors = process.communicate(timeout=20)
+    assert time.monotonic() - begun < 10  # seconds; the machine may be busy
+    assert "Traceback" not in errors
+    assert "ignored" not in errors
+    if process.returncode:
+        assert process.returncode == 1
+        lines = [line for line in errors.splitlines() if not line.startswith("note: ")]
+        assert lines == ["Error: interrupted; nothing partial is left behind"]
+        assert sorted(path.name for path in folder.iterdir()) == sorted(kept)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    return process.returncode == 1
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_while_the_program_is_loaded_is_a_message(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """From the moment that the package is there: one line, exit 1."""
+    process = started(tmp_path, "formats")
+    wait_for_handler(process)
+    process.send_signal(number)
+    assert_interrupted(process, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("group", [False, True], ids=["alone", "group"])
+def test_a_signal_at_any_moment_of_a_real_process(
+    tmp_path: Path, number: signal.Signals, group: bool
+) -> None:
+    """Its first moments among them, and twice in a row: a message, exit 1, nothing stays."""
+    chance = random.Random(f"{number} {group}")
+    interrupted = 0
+    for moment in (0.0, 0.2, 0.6):
+        process = started(
+            *(tmp_path, "export", "-f", "imagefolder", "--dataset", "synth:20000,10"),
+            *("-o", "tree", "--workers", "2", "--quiet"),
+        )
+        wait_for_handler(process)
+        time.sleep(moment + chance.uniform(0, 0.2))
+        for _ in range(2):
+            (os.killpg if group else os.kill)(process.pid, number)
+            time.sleep(chance.uniform(0, 0.01))
+        interrupted += assert_interrupted(process, tmp_path)
+    assert interrupted == 3
+
+
+def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
+    """What `nohup` starts goes on when the terminal goes."""
+    process = subprocess.Popen(
+        [
+            "nohup",
+            sys.executable,
+            "-m",
+            "mnistprep",
+            "export",
+            "-f",
+            "npz",
+            "--dataset",
+            "synth:9,9",
+        ],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+    )
+    wait_for_handler(process, signal.SIGTERM)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(60) == 0
+    assert len(mnistprep.read(tmp_path / "synth.npz")) == 18
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of a trial."""
+    yield tmp_path / "trial"
+
+
+def interrupt(case: str, folder: Path, times: int) -> None:
+    """Send signals at random moments to the command of a case, run in a forked process."""
+    chance = random.Random(case)
+    with kills._job(case, folder) as job, kills._prepared():
+        place = folder / "trial"
+        whole, duration = kills._unhindered(job, place)
+        kills._lay(job, place)
+        before = kills._content(place)
+        for k in range(times):
+            kills._lay(job, place)
+            process = kills._Child(job, place, "12"[k % 2])
+            while not handles(process.pid, signal.SIGTERM) and not process.ended():
+                pass
+            number = SIGNALS[k % 3]
+            time.sleep(chance.uniform(0, duration))
+            for _ in range(1 + k // 3 % 2):
+                if not process.ended():
+                    (os.killpg if k % 2 else os.kill)(process.pid, number)
+            code, said = process.finished(), process.said()
+            where = f"{case}, trial {k}: {code} {said}"
+            assert "Traceback" not in said, where
+            kills._end_all()
+            found = kills._content(place)
+            if code == 0 or case.startswith("fetch"):
+                kept = {k: v for k, v in found.items() if ".downloads/" not in k}  # to go on with
+                assert kept.items() <= whole.items(), where
+            elif found != whole:  # interrupted when all was done, otherwise
+                resumable = [name for name in found if name.endswith(".resume")]
+                assert {k: v for k, v in found.items() if k not in resumable} == before, where
+            if code:
+                errors = [line for line in said.splitlines() if line.startswith("Error: ")]
+                assert (code, len(errors), errors[0][7:18]) == (1, 1, "interrupted"), where
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case",
+    [
+        *OTHERS,
+        "export imagefolder",
+        "export csv",
+        "export npz",
+        "export --overwrite imagefolder",
+        "export --overwrite npz",
+    ],
+)
+def test_signals_at_random_moments_of_each_command(case: str, tmp_path: Path) -> None:
+    """SIGINT, SIGTERM, SIGHUP, once and twice, to the process or its group: clean every time."""
+    interrupt(case, tmp_path, 6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", kills.cases())
+def test_a_kill_at_a_random_moment_loses_nothing(case: str, tmp_path: Path) -> None:
+    """Nothing partial is under a final name, and the next run succeeds and tidies up."""
+    trials = kills.run(case, 4, 1, tmp_path)
+    assert not trials.failures
+    assert trials.tried == 4
+
+
+@pytest.mark.slow
+def test_a_real_process_that_is_killed_early(tmp_path: Path) -> None:
+    """From the first moments of the interpreter on; the next run has what it needs."""
+    chance = random.Random(1)
+    for k in range(5):
+        process = started(tmp_path, "export", "-f", "csv", "--dataset", "synth:900,9", "-o", "out")
+        time.sleep(chance.uniform(0, 0.15) * k)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert not (tmp_path / "out").exists() or len(mnistprep.read(tmp_path / "out")) == 909
+    process = started(tmp_path, "export", "-f", "csv", "--dataset", "synth:900,9", "-o", "out")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0 or "exists already" in errors
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+def test_a_signal_at_any_moment_of_staging_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever in its making and removing a staging folder is caught, it is gone in the end."""
+    chance, caught = random.Random(2), 0
+    monkeypatch.setattr(_files, "SIGNALS", (signal.SIGALRM,))  # which a timer sends
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for k in range(300):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-5, 2e-3))
+                with atomic_path(tmp_path / "a" / str(k)) as staging:
+                    staging.write_text("x")
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                caught += 1
+            _files.discard_staging()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert caught > 10
+    assert not list(tmp_path.glob("**/.mnistprep-*"))
