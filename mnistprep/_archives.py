@@ -14,15 +14,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from mnistprep import _tar
+from mnistprep import _limits, _tar
 from mnistprep._files import head
 from mnistprep._streams import Inflater, inflated_head, is_packed
 from mnistprep._text import printable
 from mnistprep.errors import FormatError, MnistprepError
 
-LIMIT = 1 << 30  # bytes that an archive may hold in any case ...
-RATIO = 100  # ... and times its own size, where that is more
 _BLOCK = 1 << 20
+_DEPTH = 64  # folders within each other
+_MEMBERS = 20_000  # files that are unpacked; pictures of a tree are not
 _TAIL = 22 + 65535 + 76  # bytes at the end of a zip: its end records and the longest comment
 _JUNK = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini"}
 _PACKED = re.compile(r"\.(gz|gzip|bz2|xz)$", re.IGNORECASE)
@@ -68,7 +68,11 @@ def safe_name(name: str, where: Path) -> str | None:
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if any(part.lower() in _JUNK or part.startswith("._") for part in parts):
         return None
-    if not parts or parts[0] == "/" or ".." in parts or "\0" in name or re.match("[A-Za-z]:", name):
+    if len(parts) > _DEPTH:
+        raise FormatError(f"{where}: a member in {len(parts):,} folders within each other")
+    drive = re.match("[A-Za-z]:", name)
+    # Two slashes are a root of their own in POSIX, and a server's name on Windows.
+    if not parts or parts[0].startswith("/") or ".." in parts or "\0" in name or drive:
         raise FormatError(f"{where}: a member called {printable(name, 80)!r} leads out of it")
     return "/".join(parts)
 
@@ -91,7 +95,7 @@ def check_count(path: Path, found: int) -> None:
 
 def limit(path: Path) -> int:
     """The most bytes that an archive may hold."""
-    return max(LIMIT, RATIO * path.stat().st_size)
+    return _limits.most(path.stat().st_size)
 
 
 @contextmanager
@@ -125,15 +129,22 @@ class _Room:
         if relative in self.names:
             raise FormatError(f"{self.path}: two members are called {printable(relative, 80)!r}")
         self.names.add(relative)
+        if len(self.names) > _MEMBERS:
+            raise FormatError(
+                f"{self.path}: holds more than {_MEMBERS:,} files, and is no tree of pictures; "
+                "unpack what is the dataset yourself"
+            )
         target = self.top / relative
+        if self.top not in target.parents:  # whatever the name has become
+            shown = printable(name, 80)
+            raise FormatError(f"{self.path}: a member called {shown!r} leads out of it")
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("xb") as file:
             for block in blocks:
                 self.left -= len(block)
                 if self.left < 0:
                     raise FormatError(
-                        f"{self.path}: holds more than {limit(self.path):,} bytes; "
-                        "unpack it yourself if that is right"
+                        f"{self.path}: holds more than {limit(self.path):,} bytes; {_limits.RAISE}"
                     )
                 file.write(block)
 
@@ -181,5 +192,5 @@ def _inflate(path: Path, top: Path) -> None:
         while block := stream.read(min(_BLOCK, most)):
             size += len(block)
             if size > most:
-                raise FormatError(f"{path}: inflates to more than {most:,} bytes")
+                raise FormatError(f"{path}: inflates to more than {most:,} bytes; {_limits.RAISE}")
             file.write(block)

@@ -39,11 +39,11 @@ def deflate(blocks: Images) -> tuple[bytes, list[int]]:
     begins[::size] = True
     edges = np.flatnonzero(begins)
     lengths = edges[1:] - edges[:-1]
-    if lengths.max() > _RUN:
-        parts = -(-lengths // _RUN)
-        first = np.cumsum(parts) - parts
-        at = np.repeat(edges[:-1] - first * _RUN, parts) + np.arange(parts.sum()) * _RUN
-        edges = np.append(at, len(flat))
+    long = np.flatnonzero(lengths > _RUN)  # a few: the margins above and below
+    if len(long):
+        cuts = [np.arange(edges[k] + _RUN, edges[k + 1], _RUN) for k in long.tolist()]
+        at = np.repeat(long + 1, [len(each) for each in cuts])
+        edges = np.insert(edges, at, np.concatenate(cuts))
         lengths = edges[1:] - edges[:-1]
     codes = _codes()
     which = flat[edges[:-1]] * np.intp(_RUN + 1) + lengths

@@ -20,14 +20,14 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistprep import _deflate, _foreign
+from mnistprep import _deflate, _foreign, _limits
 from mnistprep._arrays import Images
 from mnistprep.errors import FormatError, UnsupportedError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
 _NETPBM = re.compile(  # magic, width, height, with comments between; the largest value
-    rb"P[2356](?:\s+|#[^\n]*\n)+\d+(?:\s+|#[^\n]*\n)+\d+(?:\s+|#[^\n]*\n)+(\d{1,9})(?=\s)"
+    rb"P[2356](?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+(\d{1,9})(?=\s)"
 )
 QUICK = -1
 _BATCH = 80 << 10  # bytes of pictures encoded at once: what is made of them stays in the cache
@@ -159,6 +159,8 @@ def examine(data: bytes, where: object) -> tuple[NDArray[np.uint8], Kind]:
             warnings.simplefilter("ignore")  # such as of odd tags; what matters is compared
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data)) as image:
+                if image.width * image.height > _limits.pixels(len(data)):
+                    raise Image.DecompressionBombError
                 if (frames := getattr(image, "n_frames", 1)) > 1:
                     raise FormatError(f"{where}: holds {frames} pictures, expected one")
                 _check_chunks(data, where)
@@ -168,7 +170,7 @@ def examine(data: bytes, where: object) -> tuple[NDArray[np.uint8], Kind]:
         told = _foreign.of(data[:1024], len(data)) or "not a picture that can be read"
         raise FormatError(f"{where}: {told}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise FormatError(f"{where}: a picture far larger than its file; refused") from None
+        raise FormatError(f"{where}: a picture far larger than its file; {_limits.RAISE}") from None
     except (FormatError, MemoryError):
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged data

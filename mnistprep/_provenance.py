@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mnistprep import _croissant, catalog, formats
+from mnistprep._text import printable
 from mnistprep.dataset import Dataset, Digest, idx_hashes
+from mnistprep.errors import FormatError
 from mnistprep.formats import _sidecar
 from mnistprep.selection import Selection
+
+_NAMELESS = ("pkl",)  # forms without a place for the names of classes
+_SUM = "sum"
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,10 @@ def document(
         source |= {"format": origin.format, "options": dict(origin.reading)}
     if row is not None:
         source |= {"title": row.title, "homepage": row.homepage}
+    named = {} if format in _NAMELESS else {"classes": list(dataset.classes)}
     found: dict[str, Any] = {
+        **named,
+        "shape": list(dataset.shape),
         "mnistprep": __version__,
         "format": format,
         "options": {**defaults, **options},
@@ -72,26 +81,24 @@ def papers(
     if staged.is_dir():
         path = staged / _sidecar.NAME
         known = json.loads(path.read_text(encoding="utf-8"))
-        write_text(path, _as_text({**known, **content}))
+        write_text(path, _as_text(_summed({**known, **content})))
         if croissant:
             found = (path for path in sorted(staged.rglob("*")) if path.is_file())
             files = {path.relative_to(staged).as_posix(): path for path in found}
             text = _croissant.as_text(dataset, staged.name, files, content)
             write_text(staged / _sidecar.CROISSANT, text)
         return {}
-    texts = {f"{staged.name}.{_sidecar.NAME}": _as_text(content)}
+    texts = {f"{staged.name}.{_sidecar.NAME}": _as_text(_summed(content))}
     if croissant:
         described = _croissant.as_text(dataset, staged.name, {staged.name: staged}, content)
         texts[f"{staged.name}.{_sidecar.CROISSANT}"] = described
     return texts
 
 
-def remove_stale(target: Path, papers: Collection[str]) -> None:
-    """Remove what lies beside `target` and is of the export that it replaced: all but `papers`."""
-    for kind in sorted(_sidecar.OWN):
-        beside = target.with_name(f"{target.name}.{kind}")
-        if beside.name not in papers and is_stale(beside):
-            beside.unlink(missing_ok=True)
+def stale(target: Path) -> list[Path]:
+    """What lies beside `target` and goes with it when it is replaced."""
+    beside = [target.with_name(f"{target.name}.{kind}") for kind in sorted(_sidecar.OWN)]
+    return [path for path in beside if is_stale(path)]
 
 
 def is_stale(path: Path) -> bool:
@@ -104,6 +111,73 @@ def is_stale(path: Path) -> bool:
         {"mnistprep", "source"} <= content.keys()
         or content.get("conformsTo") == _croissant.CONFORMS
     )
+
+
+def disagreements(
+    at: Path, shown: Path, found: Dataset | None, digests: Mapping[str, Digest]
+) -> list[str]:
+    """What the document that lies with an export says otherwise than what was read from it.
+
+    at: where the export lies, shown: what messages call that. found: what was read, None where it
+    was read in another way than it was written. digests: those of its splits, in the order that
+    they were written in. Nothing where no document lies there.
+    """
+    path = at / _sidecar.NAME if at.is_dir() else at.with_name(f"{at.name}.{_sidecar.NAME}")
+    if not path.is_file():
+        return []
+    name = printable(str(path).replace(str(at), str(shown)))
+    try:
+        content = _sidecar.table(path)
+    except FormatError as error:
+        return [str(error).replace(str(path), name)]
+    wrong = _not_as_read(content, found, digests) if found is not None else []
+    if _SUM in content and content != _summed(content):
+        wrong.append("changed since it was written; without its `sum` it passes as it is")
+    return [f"{name}: {words}" for words in wrong]
+
+
+def _not_as_read(
+    content: Mapping[str, Any], found: Dataset, digests: Mapping[str, Digest]
+) -> list[str]:
+    wrong = []
+    if content.get("classes", list(found.classes)) != list(found.classes):
+        wrong.append(f"says other classes than {printable(', '.join(found.classes), 200)}")
+    stated, read = content.get("splits"), {k: len(split) for k, split in found.splits.items()}
+    if isinstance(stated, dict) and not _divided_alike(stated, read):
+        wrong.append(f"says splits of {_listed(stated)}; found {_listed(read)}")
+    sums = content.get("digests", {})
+    for split, digest in digests.items():
+        pair = {"images": digest.images, "labels": digest.labels}
+        if isinstance(sums, dict) and sums.get(split, pair) != pair:
+            wrong.append(f"says other digests of {split} than those found")
+    return wrong
+
+
+def _divided_alike(stated: Mapping[str, Any], read: Mapping[str, int]) -> bool:
+    """Whether examples were divided as stated, as far as the form has a place for `valid`.
+
+    One that has none gives them as the end of train, and one that always has it (pkl) makes it.
+    """
+    if ("valid" in stated) == ("valid" in read) or not all(type(n) is int for n in stated.values()):
+        return stated == read
+    return _joined(stated) == _joined(read)
+
+
+def _joined(sizes: Mapping[str, int]) -> dict[str, int]:
+    trained = [sizes[name] for name in ("train", "valid") if name in sizes]
+    rest = {"test": sizes["test"]} if "test" in sizes else {}
+    return {"train": sum(trained), **rest} if trained else rest
+
+
+def _listed(sizes: Mapping[str, Any]) -> str:
+    return printable(", ".join(f"{name} {size}" for name, size in sizes.items()), 200)
+
+
+def _summed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with its own SHA-256, of its text as compact ASCII with sorted keys."""
+    rest = {key: value for key, value in content.items() if key != _SUM}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
+    return {**rest, _SUM: hashlib.sha256(text.encode()).hexdigest()}
 
 
 def _as_text(content: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from typing import BinaryIO, Protocol, cast
 
 import numpy as np
 
+from mnistprep import _limits
 from mnistprep._arrays import Images, map_bytes, map_file
 from mnistprep._files import head
 from mnistprep._workers import default_workers
@@ -60,15 +61,9 @@ def inflated_bytes(path: Path) -> Images:
     """
     if not is_packed(path):
         return map_bytes(path)
-    size, buffer = 0, bytearray(_BLOCK)
+    buffer = bytearray(_BLOCK)
     with Inflater(path) as stream, tempfile.TemporaryFile(prefix="mnistprep-") as file:
         while got := stream.readinto(buffer):
-            size += got
-            if size > stream.limit:
-                raise FormatError(
-                    f"{path}: {stream.size:,} bytes that inflate to more than {stream.limit:,}; "
-                    "inflate it yourself if that is right"
-                )
             file.write(memoryview(buffer)[:got])
         file.flush()
         return map_file(file)
@@ -137,6 +132,7 @@ class Inflater:
         self._engine = _engine(self._kind or "gzip")
         self._packed, self._at, self._step = b"", 0, _FIRST_STEP
         self._ready = b""
+        self._left = self.limit
 
     def __enter__(self) -> Inflater:
         return self
@@ -148,12 +144,17 @@ class Inflater:
     def limit(self) -> int:
         """The most bytes this file can hold, or may: deflate reaches 1032 to 1 and no more.
 
-        bzip2 and xz reach thousands; beyond a GiB, or 100 to 1 where that is more, they are
-        refused.
+        bzip2 and xz reach thousands; what becomes more than `_limits` allows is refused.
         """
         if self._kind is None:
             return self.size
-        return self.size * 1032 if self._kind == "gzip" else max(1 << 30, 100 * self.size)
+        most = _limits.most(self.size)
+        return min(self.size * 1032, most) if self._kind == "gzip" else most
+
+    @property
+    def may_hold(self) -> str:
+        """What a message says of the limit: how a person raises it, where it is one to raise."""
+        return f"may hold ({self.limit:,}); {_limits.RAISE}" if self._kind else "can hold"
 
     def readinto(self, buffer: bytearray | memoryview) -> int:
         """Fill `buffer` as far as the stream goes; returns the number of bytes."""
@@ -173,7 +174,7 @@ class Inflater:
     def read(self, size: int) -> bytes | memoryview:
         """At most `size` bytes; fewer only at the end of the stream. A view where they are many."""
         if size > self.limit:
-            raise FormatError(f"{self.path}: promises {size:,} bytes, more than it can hold")
+            raise FormatError(f"{self.path}: promises {size:,} bytes, more than it {self.may_hold}")
         if size <= _BLOCK:
             buffer = bytearray(size)
             return bytes(buffer[: self.readinto(buffer)])
@@ -205,6 +206,12 @@ class Inflater:
                 self._ready = self._engine.decompress(data, min(wanted, _GOT))
             except Exception as error:  # zlib.error, OSError of bz2, LZMAError
                 raise FormatError(f"{self.path}: damaged {self._kind} data ({error})") from None
+            self._left -= len(self._ready)
+            if self._left < 0:
+                raise FormatError(
+                    f"{self.path}: {self.size:,} bytes that inflate to more than {self.limit:,}; "
+                    f"{_limits.RAISE}"
+                )
             if starved and not self._ready and not self._engine.eof:
                 raise FormatError(
                     f"{self.path}: the {self._kind} data end early, after {self.size:,} bytes; "

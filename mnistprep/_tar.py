@@ -21,6 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from mnistprep import _limits
 from mnistprep._arrays import Images
 from mnistprep._streams import Inflater
 from mnistprep._text import printable
@@ -31,6 +32,9 @@ _RECORD = 20 * BLOCK
 _ZEROS = bytes(BLOCK)
 HEADER_LIMIT = 1 << 20  # bytes of a long name or a pax header
 _COMMENT = "comment"  # the keyword of pax that every reader ignores
+
+_TOLD = ("path", "size", _COMMENT)  # the records of a pax header that matter
+_SPARSE = "GNU.sparse"
 
 _HEADER = struct.Struct("100s8s8s8s12s12s8sc100s6s2s32s32s8s8s155s12x")
 _NOBODY = b"0000000"
@@ -174,8 +178,7 @@ class _Stream:
             size -= len(part)
             if self.at > self._limit:
                 raise FormatError(
-                    f"{self._stream.path}: holds more than {self._limit:,} bytes; unpack it "
-                    "yourself if that is right"
+                    f"{self._stream.path}: holds more than {self._limit:,} bytes; {_limits.RAISE}"
                 )
             yield part
 
@@ -261,7 +264,7 @@ def _check_kind(kind: bytes, name: str, told: dict[str, str], where: object) -> 
     shown = printable(name, 80)
     if kind not in _FILES:
         raise FormatError(f"{where}: {shown!r} is a link or special file; put a copy in its place")
-    if any(key.startswith("GNU.sparse") for key in told):
+    if any(key.startswith(_SPARSE) for key in told):
         raise FormatError(f"{where}: {shown!r} is a sparse file; pack it again without --sparse")
 
 
@@ -319,6 +322,8 @@ def _pax(content: bytes, where: object) -> dict[str, str]:
         key, equals, value = record.partition(b"=")
         if length <= len(digits) or not equals or not value.endswith(b"\n"):
             raise FormatError(f"{where}: a pax header that is damaged")
-        records[_text(key)] = value[:-1].decode("utf-8", "surrogateescape")
+        name = _text(key)
+        if name in _TOLD or name.startswith(_SPARSE):
+            records[name] = value[:-1].decode("utf-8", "surrogateescape")
         at += length
     return records

@@ -5,12 +5,16 @@ from __future__ import annotations
 import pickle
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from mnistprep import _limits
 from mnistprep._files import head
 from mnistprep.errors import FormatError, MissingDependency
+
+_PICKLE = 4 << 20  # bytes of the pickle in a zip; each may take a hundred of memory
 
 
 def load(path: Path) -> Any:
@@ -18,6 +22,7 @@ def load(path: Path) -> Any:
     torch = require("reading it")
     mapped = head(path, 2) == b"PK"
     try:
+        _check_size(path)
         try:
             with warnings.catch_warnings():
                 # That it looks like a program is said below, as an error.
@@ -26,6 +31,8 @@ def load(path: Path) -> Any:
         except UnicodeEncodeError:  # a locale that cannot spell the path to PyTorch
             with path.open("rb") as file:
                 return torch.load(file, map_location="cpu", weights_only=True)
+    except FormatError:
+        raise
     except pickle.UnpicklingError as error:
         wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
         named = f"{wanted[1]!r}, which is no tensor" if wanted else "something else than tensors"
@@ -40,6 +47,24 @@ def load(path: Path) -> Any:
         raise FormatError(
             f"{path}: a truncated or damaged PyTorch file: get it again ({reason})"
         ) from None
+
+
+def _check_size(path: Path) -> None:
+    """Raise FormatError for a zip that becomes too large, or whose pickle has too many steps."""
+    if head(path, 2) != b"PK":
+        return
+    with zipfile.ZipFile(path) as archive:
+        members, size = archive.infolist(), path.stat().st_size
+    if sum(member.file_size for member in members) > _limits.most(size):
+        raise FormatError(
+            f"{path}: {size:,} bytes that become more than {_limits.most(size):,}; {_limits.RAISE}"
+        )
+    for member in members:
+        if member.filename.endswith("data.pkl") and member.file_size > _PICKLE:
+            raise FormatError(
+                f"{path}: {member.file_size:,} bytes that say how the tensors lie, more than any "
+                "dataset or model has; refused"
+            )
 
 
 def save(content: Any, path: Path) -> None:

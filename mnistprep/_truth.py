@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from itertools import zip_longest
 
 from mnistprep import catalog
+from mnistprep._text import printable
 from mnistprep.dataset import Dataset, Digest
 from mnistprep.errors import FetchError
 from mnistprep.inspection import match
@@ -81,6 +83,18 @@ class Truth:
             return WRONG
         return ORIGINAL if same.in_order else OTHER
 
+    def misnamed(self, found: Dataset, where: str) -> list[str]:
+        """The first class that is not called as in the source; numbers are no names."""
+        if self.source is None or found.classes in (self.source.classes, _numbers(found)):
+            return []
+        pairs = zip_longest(found.classes, self.source.classes)
+        label, (mine, theirs) = next(
+            (k, pair) for k, pair in enumerate(pairs) if pair[0] != pair[1]
+        )
+        called = "is not there" if mine is None else f"is called {printable(repr(mine), 80)}"
+        expected = "none" if theirs is None else printable(repr(theirs), 80)
+        return [f"{where}: class {label} {called}, expected {expected}"]
+
     def examples(self, found: Dataset, split: str) -> Dataset | None:
         """The dataset itself, to find what differs; None when there is none to compare with.
 
@@ -100,3 +114,7 @@ class Truth:
             return self._load(self.name or "mnist")
         except FetchError:
             return None
+
+
+def _numbers(dataset: Dataset) -> tuple[str, ...]:
+    return tuple(map(str, range(len(dataset.classes))))

@@ -18,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from mnistprep import _ink
+from mnistprep import _ink, _limits
 from mnistprep._arrays import Images
 from mnistprep._files import existing, head
 from mnistprep._text import printable
+from mnistprep._workers import spans
 from mnistprep.errors import FormatError, MnistprepError, UsageError
 
 SHAPE = 28, 28  # of MNIST's pictures
@@ -31,6 +32,7 @@ _FILLED = 0.7  # share of the box that a digit in the form fills at least; synth
 _BRIGHT = 128  # what its brightest pixel reaches at least
 _ONE_COLOUR = 64  # levels of 255 over which the greys of one ink spread, at most
 _CARD = 0.6  # share of its box that paper fills, at least
+_STEP = 1 << 20  # pixels
 _HEIC = b"ftyphei", b"ftyphev", b"ftypmif", b"ftypmsf"  # after the first four bytes of a file
 
 
@@ -38,7 +40,7 @@ def open_picture(path: Path) -> Image.Image:
     """The first picture of a file that Pillow reads; a large JPEG only as large as is needed.
 
     Raises MissingPath, UsageError for what is no file, and FormatError for a file that is no
-    picture, is damaged, or holds more pixels than Pillow deems safe.
+    picture, is damaged, or holds more pixels than Pillow deems safe or its bytes allow.
     """
     name = printable(str(path))
     if existing(path).is_dir():
@@ -55,6 +57,11 @@ def open_picture(path: Path) -> Image.Image:
                 ) from None
             raise
         with picture:
+            if picture.width * picture.height > _limits.pixels(path.stat().st_size):
+                raise FormatError(
+                    f"{name}: {picture.width:,} x {picture.height:,} pixels in a file of "
+                    f"{path.stat().st_size:,} bytes; {_limits.RAISE}"
+                )
             picture.draft(None, (_ink.WORKING[1],) * 2)
             picture.load()
         return picture
@@ -96,17 +103,22 @@ def as_is(picture: Image.Image, shape: tuple[int, ...], *, name: str = "the pict
     What is transparent becomes black. Raises FormatError for a picture of another size, or one
     that cannot be decoded; `name` is what the message calls it.
     """
+    if sorted(picture.size) != sorted(shape[:2]):  # either way up, and before it is decoded
+        raise _of_other_size(name, (picture.height, picture.width), shape)
     with _translated(name):
         plain = _plain(picture)
         if plain.mode == "RGBA":
             plain = Image.alpha_composite(Image.new("RGBA", plain.size, (0, 0, 0, 255)), plain)
         values = np.array(plain.convert("RGB" if len(shape) == 3 else "L"))
     if values.shape != shape:
-        raise FormatError(
-            f"{name}: {values.shape[0]}x{values.shape[1]} pixels, where as it is it must have "
-            f"{shape[0]}x{shape[1]}"
-        )
+        raise _of_other_size(name, values.shape, shape)
     return values
+
+
+def _of_other_size(name: str, found: tuple[int, ...], shape: tuple[int, ...]) -> FormatError:
+    return FormatError(
+        f"{name}: {found[0]}x{found[1]} pixels, where as it is it must have {shape[0]}x{shape[1]}"
+    )
 
 
 @contextmanager
@@ -123,7 +135,9 @@ def _translated(name: str) -> Iterator[None]:
         raise FormatError(f"{name}: not a picture that can be read") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         most = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
-        raise FormatError(f"{name}: more than {most} million pixels; make it smaller") from None
+        raise FormatError(
+            f"{name}: more than {most} million pixels; make it smaller, or {_limits.RAISE}"
+        ) from None
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
         reason = printable(str(error), 80)
         raise FormatError(f"{name}: a damaged picture ({reason})") from None
@@ -160,13 +174,20 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 def _eight_bit(values: npt.NDArray[np.generic], mode: str) -> Images:
     """16-bit levels by 257; whole or real numbers, whose range nobody knows, stretched to it."""
-    levels = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)
-    if mode.startswith("I;16"):
-        levels /= 257
-    else:
-        levels -= levels.min()
-        levels *= 255 / (levels.max() or 1)
-    return levels.round().astype(np.uint8)
+    steps = spans(len(values), max(1, _STEP // values.shape[1]))  # of little memory each
+    least, scale = 0.0, 1 / 257
+    if not mode.startswith("I;16"):
+        ranges = [(part.min(), part.max()) for part in (_real(values[a:b]) for a, b in steps)]
+        least = min(low for low, _ in ranges)
+        scale = 255 / (max(high for _, high in ranges) - least or 1)
+    found = np.empty(values.shape, np.uint8)
+    for a, b in steps:
+        found[a:b] = ((_real(values[a:b]) - least) * scale).round()
+    return found
+
+
+def _real(values: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    return np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)
 
 
 def _grey(picture: Image.Image) -> Image.Image:

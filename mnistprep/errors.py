@@ -22,9 +22,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from mnistprep._text import printable
+
+_LONGEST = 5000  # characters of a message, in which a path may have 4096
+
 
 class MnistprepError(Exception):
-    """Raised for anything wrong with the data, the call or the world; never for a bug."""
+    """Raised for anything wrong with the data, the call or the world; never for a bug.
+
+    Its message has no control characters and an end, whatever names and numbers are in it.
+    """
+
+    def __init__(self, *words: object) -> None:
+        said = (printable(word, _LONGEST) if isinstance(word, str) else word for word in words)
+        super().__init__(*said)
 
 
 class UsageError(MnistprepError, ValueError):
@@ -72,6 +83,11 @@ class TargetError(MnistprepError):
 
 class FetchError(MnistprepError):
     """Raised when every source has failed; the message lists each attempt with its reason."""
+
+    def __init__(self, *words: object) -> None:
+        super().__init__(*words)
+        lines = " ".join(map(str, words)).split("\n")  # one for each attempt
+        self.args = ("\n".join(map(printable, lines)),)
 
 
 class OfflineError(FetchError):

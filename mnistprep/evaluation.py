@@ -121,7 +121,10 @@ class Evaluation:
         }
 
     def to_csv(self) -> str:
-        """A header, then a line for each wrong case (RFC 4180, but with LF line ends)."""
+        """A header, then a line for each wrong case (RFC 4180, but with LF line ends).
+
+        A name that a spreadsheet would take for a formula, such as =1+1, has a ' before it.
+        """
         lines = [_csv_line(_COLUMNS)]
         for case in self.wrong:
             names = self.classes[case.true], self.classes[case.predicted]
@@ -302,8 +305,15 @@ def _shares(parts: Counts, wholes: Counts) -> tuple[float | None, ...]:
 
 def _csv_line(cells: Sequence[object]) -> str:
     text = io.StringIO(newline="")
-    csv.writer(text).writerow(cells)  # to CRLF: with LF alone it would not quote a CR in a name
+    # to CRLF: with LF alone it would not quote a CR in a name
+    csv.writer(text).writerow([_not_run(cell) for cell in cells])
     return text.getvalue().removesuffix("\r\n") + "\n"
+
+
+def _not_run(cell: object) -> object:
+    """The cell with a mark before what a spreadsheet would take for a formula, and carry out."""
+    formula = isinstance(cell, str) and len(cell) > 1 and cell[0] in "=+-@\t\r"
+    return f"'{cell}" if formula else cell
 
 
 def _aligned(rows: Sequence[tuple[str, ...]], sides: str) -> str:

@@ -9,10 +9,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from mnistprep import convert, formats, sources
+from mnistprep import _provenance, convert, formats, sources
 from mnistprep._differences import differences
 from mnistprep._files import staging_folder
 from mnistprep._progress import Progress, quiet
+from mnistprep._text import printable
 from mnistprep._truth import NONE, ORIGINAL, OTHER, WRONG, Truth
 from mnistprep.dataset import Dataset, Digest
 from mnistprep.errors import MnistprepError, UnsupportedError, UsageError
@@ -82,7 +83,7 @@ class VerifyReport:
         return {"dataset": self.dataset, "right": self.right, "checks": checks}
 
     def __str__(self) -> str:
-        named = [check.path or check.format for check in self.checks]
+        named = [printable(check.path or check.format) for check in self.checks]
         width = max(map(len, ["format", *named]))
         lines = [f"{'format':{width}}  order     digest  accuracy  seconds"]
         for name, check in zip(named, self.checks, strict=True):
@@ -92,11 +93,13 @@ class VerifyReport:
                 f"{name:{width}}  {check.order:8}  {digest:6}  {share:>8}  {check.seconds:7.1f}"
             )
         for name, check in zip(named, self.checks, strict=True):
-            lines += [p if p.startswith(name) else f"{name}: {p}" for p in check.problems]
-            lines += [f"{name}: cannot hold this dataset: {check.refused}"] if check.refused else []
+            problems = map(printable, check.problems)
+            lines += [p if p.startswith(name) else f"{name}: {p}" for p in problems]
+            refused = printable(check.refused or "")
+            lines += [f"{name}: cannot hold this dataset: {refused}"] if refused else []
             lines += [f"{name}: not checked: {check.missing}"] if check.missing else []
         verdict = "everything is right" if self.right else "NOT everything is right"
-        return "\n".join([*lines, f"{self.dataset}: {verdict}"])
+        return "\n".join([*lines, f"{printable(self.dataset)}: {verdict}"])
 
 
 @dataclass(frozen=True)
@@ -240,6 +243,7 @@ def _check(
         digests = found.digests()
         truth = truth.settled(found, digests)
         order, problems = _compare(source, digests, truth, demands.splits)
+        problems = problems or _lies_with(source, digests, truth, order, demands)
         if problems:
             problems += heard.notes
         else:
@@ -290,6 +294,17 @@ def _compare(
     if problems:
         return WRONG, problems
     return (OTHER if OTHER in orders else ORIGINAL), []
+
+
+def _lies_with(
+    source: convert.Found, digests: dict[str, Digest], truth: Truth, order: str, demands: _Demands
+) -> list[str]:
+    """What no digest shows: names of classes, where `valid` begins, the document of the export."""
+    problems = truth.misnamed(source.dataset, str(source.path))
+    as_written = not demands.reading  # options can ask for other labels and pictures
+    sums = digests if order == ORIGINAL else {}  # a tree may have lost its order
+    found = source.dataset if as_written else None
+    return problems + _provenance.disagreements(source.at, source.path, found, sums)
 
 
 def _train(

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from conftest import odd_dataset
 
 import mnistprep
-from mnistprep import Dataset, Split, formats
+from mnistprep import Dataset, Split, _files, formats
 from mnistprep._progress import Quiet
 from mnistprep.cli import main
 from mnistprep.convert import convert
@@ -249,12 +249,13 @@ def test_an_interruption_does_not_part_an_export_from_its_document(
     tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C between the two takes effect behind both, and no staging folder stays."""
+    move = _files._move
 
-    def interrupted(path: Path, text: str) -> None:
+    def interrupted(*which: Any) -> None:
+        move(*which)
         os.kill(os.getpid(), signal.SIGINT)
-        path.write_text(text, encoding="utf-8")
 
-    monkeypatch.setattr("mnistprep._provenance.write_text", interrupted)
+    monkeypatch.setattr(_files, "_move", interrupted)
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         mnistprep.write(digits, tmp_path / "digits.npz")

@@ -7,10 +7,12 @@ the command line.
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal, Protocol, cast, get_args, get_origin, get_type_hints
 
 from mnistprep import _foreign
@@ -160,7 +162,13 @@ def of_target(path: Path) -> str:
 
 def summary(name: str) -> str:
     """The one line that says what a format is."""
-    return get(name).__doc__.partition("\n")[0]
+    return layout(name).partition("\n")[0]
+
+
+def layout(name: str) -> str:
+    """What a format's module says of itself, also where `python -OO` leaves docstrings out."""
+    module = cast(ModuleType, get(name))
+    return module.__doc__ or ast.get_docstring(ast.parse(inspect.getsource(module))) or ""
 
 
 def missing(name: str) -> str | None:

@@ -11,13 +11,10 @@ from mnistprep._text import printable
 from mnistprep.errors import FormatError
 from mnistprep.formats import _sidecar
 from mnistprep.formats._flatnames import natural
-from mnistprep.formats._folders import SPLIT_FOLDERS
+from mnistprep.formats._folders import DEVICES, SPLIT_FOLDERS
 
 _NUMBERS_LIMIT = 10_000  # a folder called 1999 is a name, ten of them called 0 to 9 are labels
-_RESERVED = {
-    *SPLIT_FOLDERS, "eval", "evaluation", "con", "prn", "aux", "nul",
-    *(f"{port}{k}" for port in ("com", "lpt") for k in range(10)),
-}  # fmt: skip
+_RESERVED = {*SPLIT_FOLDERS, "eval", "evaluation", *DEVICES}
 
 
 def number(

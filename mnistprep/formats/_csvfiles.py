@@ -62,6 +62,14 @@ def is_rows(path: Path, *, own: bool) -> bool:
     return any(_is_row(line, separator, own=own) for line in (lines[1:4] or lines))
 
 
+def is_empty_split(path: Path) -> bool:
+    """Whether a file is what mnistprep writes for a split without examples: names, or nothing."""
+    lines = _csvtext.first_lines(path, _csvtext.LINE_LIMIT)
+    return named_split(path.name) is not None and (
+        not lines or (len(lines) == 1 and b"label" in lines[0])
+    )
+
+
 def _is_row(line: bytes, separator: bytes, *, own: bool) -> bool:
     fields = _csvtext.split(line, separator)
     words = [field for field in fields if not _csvtext.is_number(field)]

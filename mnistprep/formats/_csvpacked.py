@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from mnistprep import _archives
+from mnistprep import _archives, _limits
 from mnistprep._arrays import Images, map_file
 from mnistprep._streams import inflated_bytes, inflated_head
 from mnistprep.errors import FormatError
@@ -36,8 +36,7 @@ def content_of(path: Path) -> Images:
             left -= len(block)
             if left < 0:
                 raise FormatError(
-                    f"{path}: holds more than {_archives.limit(path):,} bytes; "
-                    "unpack it yourself if that is right"
+                    f"{path}: holds more than {_archives.limit(path):,} bytes; {_limits.RAISE}"
                 )
             file.write(block)
         file.flush()

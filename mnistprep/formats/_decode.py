@@ -10,7 +10,7 @@ from itertools import islice
 
 import numpy as np
 
-from mnistprep import _png, _workers
+from mnistprep import _limits, _png, _workers
 from mnistprep._arrays import Images, empty_images, release
 from mnistprep._progress import Progress
 from mnistprep.errors import FormatError
@@ -188,12 +188,26 @@ class Pictures:
     def read(self, files: Sequence[str], progress: Progress, workers: int | None) -> Images:
         """The pictures of a split, (N, *shape)."""
         assert self.form is not None  # begin was called, or there are none
+        self._check(files, self.form.shape)
         images = empty_images((len(files), *self.form.shape), shared=True)
         for count, remarks, doubtful in self._fill(files, images, self.form, workers):
             progress.advance(count)
             self.remarks.merge(remarks)
             self.doubtful |= doubtful
         return images
+
+    def _check(self, files: Sequence[str], shape: tuple[int, ...]) -> None:
+        """Raise FormatError where small files would become more than is allowed."""
+        size, path = len(files) * math.prod(shape), self.store.path
+        if size <= _limits.most(0):
+            return
+        where = (path / name for name in files) if path.is_dir() else (path,)
+        packed = sum(file.stat().st_size for file in where)
+        if size > _limits.most(packed):
+            raise FormatError(
+                f"{path}: {len(files):,} pictures in {packed:,} bytes that become {size:,}; "
+                f"{_limits.RAISE}"
+            )
 
     def _fill(
         self, files: Sequence[str], images: Images, form: Form, workers: int | None

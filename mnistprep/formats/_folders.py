@@ -14,6 +14,10 @@ SPLIT_FOLDERS = {
     "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid",
     "test": "test", "testing": "test", "t10k": "test",
 }  # fmt: skip
+# What Windows takes for a device, in any folder and with any ending.
+DEVICES = {
+    "con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in range(10))
+}  # fmt: skip
 MAGIC = (
     _png.SIGNATURE, b"\xff\xd8\xff", b"BM", b"GIF8", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6",
     b"II*\0", b"MM\0*", b"RIFF",

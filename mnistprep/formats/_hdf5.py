@@ -21,7 +21,7 @@ from mnistprep._progress import Progress
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
 from mnistprep.formats import _isolated
-from mnistprep.formats._named import Array
+from mnistprep.formats._named import Array, may_be
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MATLAB = b"MATLAB 7.3 MAT-file"
@@ -72,7 +72,8 @@ def is_hdf5(path: Path, *, matlab: bool = False) -> bool:
             return not matlab
         for place in (512, 1024, 2048):  # behind somebody's own header, as MATLAB's
             file.seek(place)
-            if file.read(8) == _SIGNATURE:
+            found = file.read(9)  # the version, 0 to 3, tells a superblock from other data
+            if found[:8] == _SIGNATURE and found[8:] < b"\4":
                 return start.startswith(_MATLAB) == matlab
     return False
 
@@ -172,6 +173,8 @@ def _table(h5py: Any, array: Any, size: int, where: str) -> Table:
         return Table(array.shape, "", _cell(h5py, array, where), dims, attributes)
     if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
         raise FormatError(f"{where}: holds {array.dtype} values, expected plain numbers")
+    if not may_be(array.shape):
+        raise FormatError(f"{where}: no array has the shape {array.shape}; damaged")
     _check_written(array, size, where)
     return Table(array.shape, array.dtype.str, None, dims, attributes)
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from mnistprep import _limits
 from mnistprep._arrays import Images, empty_images, map_bytes, release
 from mnistprep._progress import Progress
 from mnistprep._stored import STORED, Stored
@@ -168,6 +169,7 @@ def _check_limit(stream: Inflater, size: int) -> None:
         raise FormatError(
             f"{stream.path}: the header promises {size:,} bytes, "
             f"a file of {stream.size:,} bytes cannot hold them; it is truncated or damaged"
+            f"{f', or, {_limits.RAISE}' if is_packed(stream.path) else ''}"
         )
 
 

@@ -24,7 +24,7 @@ from mnistprep._arrays import Images, empty_images, map_bytes, release
 from mnistprep._files import head
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
-from mnistprep.formats._named import Array
+from mnistprep.formats._named import Array, may_be
 
 LIMIT = (1 << 31) - (1 << 16)  # bytes of values in a variable, with room for the rest of it
 HEADER = b"MATLAB 5.0 MAT-file, written by mnistprep".ljust(116) + bytes(8) + b"\0\1IM"
@@ -42,6 +42,7 @@ _COMPLEX = 0x0800
 _DEPTH, _ITEMS = 4, 1 << 20
 _RATIO = 1032  # deflate reaches 1032 to 1 and no more
 _STEP = 1 << 20
+_AXES = 32
 
 
 def is_mat5(path: Path) -> bool:
@@ -142,12 +143,12 @@ class _Part:
             yield prefix, np.empty((0, 0))
             return
         items = self.elements(0, len(self.data))
-        flags, sizes, name = (self._next(items) for _ in range(3))
+        flags, sizes, name = (self._whole(items) for _ in range(3))
         code = int(flags[0]) if len(flags) else 0
         shape = tuple(int(size) for size in sizes)
         full = prefix or name.tobytes().decode("latin1")
         where = f"{self.where}: {printable(full, 80)}"
-        if len(shape) < 2 or min(shape) < 0:
+        if not 2 <= len(shape) <= _AXES or min(shape) < 0 or not may_be(shape):
             raise FormatError(f"{where}: an array of shape {shape}; damaged")
         kind, count = code & 0xFF, math.prod(shape)
         if kind in _NUMBERS:
@@ -164,7 +165,7 @@ class _Part:
         elif kind == _CELL:
             yield full, tuple(self._cells(items, count, where, depth))
         elif kind == _STRUCT and count == 1 and depth < _DEPTH:
-            sizes, fields = self._next(items), self._next(items).tobytes()
+            sizes, fields = self._whole(items), self._next(items).tobytes()
             width = int(sizes[0]) if len(sizes) else 0
             if width < 1:
                 raise FormatError(f"{where}: a struct whose fields have no names; damaged")
@@ -179,6 +180,13 @@ class _Part:
         if kind != _MATRIX:
             raise FormatError(f"{self.where}: expected an array in another; damaged")
         return self.cut(start, stop)
+
+    def _whole(self, items: Iterator[tuple[int, int, int]]) -> Array:
+        """Numbers that count something."""
+        values = self._next(items)
+        if values.dtype.kind == "f":
+            raise FormatError(f"{self.where}: fractions for sizes; damaged")
+        return values
 
     def _next(self, items: Iterator[tuple[int, int, int]]) -> Array:
         kind, start, stop = next(items, (0, 0, 0))

@@ -196,6 +196,11 @@ def named_classes(dataset: Dataset) -> str | None:
     return json.dumps(list(dataset.classes), ensure_ascii=False)
 
 
+def may_be(shape: tuple[int, ...]) -> bool:
+    """Whether NumPy can have an array of that shape; without values its sides still count."""
+    return math.prod(side or 1 for side in shape) < 1 << 60
+
+
 def parse_classes(text: str | None, where: str) -> tuple[str, ...] | None:
     """The class names that named_classes gave; raises FormatError for anything else."""
     if text is None:

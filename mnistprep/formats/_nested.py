@@ -38,15 +38,26 @@ def flat(
     return _named_pairs(_NAMES[len(pictures)], list(zip(pictures, labels, strict=True)))
 
 
-def _of_table(content: Mapping[Any, Any], axes: Callable[[Any], int | None]) -> dict[str, object]:
+def are_numbers(value: object) -> bool:
+    """Whether a value is a list of integers that an int64 holds."""
+    return isinstance(value, list) and all(
+        type(number) is int and number.bit_length() < 64 for number in value
+    )
+
+
+def _of_table(
+    content: Mapping[Any, Any], axes: Callable[[Any], int | None], *, top: bool = True
+) -> dict[str, object]:
     found: dict[str, object] = {}
     for key, value in content.items():
-        name = key.decode("latin1") if isinstance(key, bytes) else str(key)
+        name = key.decode("latin1") if isinstance(key, bytes) else key
+        if not isinstance(name, str):
+            name = f"{type(key).__name__} key"
         means = _named.meaning(name)
         split = means.split if means is not None and not means.role else ""
         pair = _pair(value, axes)
-        if split and isinstance(value, Mapping):
-            below = _of_table(value, axes)
+        if top and split and isinstance(value, Mapping):  # those in it are no splits again
+            below = _of_table(value, axes, top=False)
             found.update({f"{name}_{inner}": array for inner, array in below.items()})
         elif split and pair is not None:
             found.update(_named_pairs((name,), [pair]))

@@ -5,7 +5,9 @@ Specification: numpy.lib.format, PKZIP APPNOTE.
 
 from __future__ import annotations
 
+import errno
 import io
+import sys
 import warnings
 import zipfile
 from collections.abc import Iterable
@@ -14,7 +16,8 @@ from typing import IO
 
 import numpy as np
 
-from mnistprep._arrays import empty_images, map_bytes, release
+from mnistprep import _limits
+from mnistprep._arrays import Images, empty_images, map_bytes, release
 from mnistprep._files import head
 from mnistprep._progress import Progress, quiet
 from mnistprep._streams import Deflater
@@ -24,6 +27,7 @@ from mnistprep.formats import _named
 
 MAGIC = b"\x93NUMPY"
 _STEP = 1 << 20
+_HEADER = 1 << 10  # bytes; NumPy takes seconds over a damaged one of 10,000
 
 
 def is_array(path: Path) -> bool:
@@ -48,7 +52,9 @@ def names(path: Path) -> list[str] | None:
 def load(path: Path, progress: Progress = quiet) -> dict[str, _named.Array]:
     """All arrays of an archive; raises FormatError when it is damaged or holds pickled ones."""
     arrays: dict[str, _named.Array] = {}
-    limit = 1032 * path.stat().st_size  # deflate reaches 1032 to 1 and no more
+    size = path.stat().st_size
+    reach = 1032 * size  # deflate reaches 1032 to 1 and no more
+    left = limit = _limits.most(size)
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
@@ -57,12 +63,19 @@ def load(path: Path, progress: Progress = quiet) -> dict[str, _named.Array]:
                 if name in arrays:
                     raise FormatError(f"{path}: {shown} is there twice")
                 progress.start(f"read {shown}", None, "examples")
-                arrays[name] = _member(archive, member, limit, f"{path}: {shown}")
+                left -= min(member.file_size, reach)
+                if left < 0:
+                    raise FormatError(
+                        f"{path}: {size:,} bytes that become more than {limit:,}; {_limits.RAISE}"
+                    )
+                arrays[name] = _member(archive, member, reach, f"{path}: {shown}")
                 progress.advance(len(arrays[name]) if arrays[name].ndim else 0)
-    except (FormatError, OSError):
+    except FormatError:
         raise
     # Damage makes zipfile and NumPy raise nearly anything: BadZipFile, zlib.error, TokenError, ...
     except Exception as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a place before the start
+            raise
         raise FormatError(
             f"{path}: a truncated or damaged archive: get it again ({printable(str(error), 80)})"
         ) from None
@@ -82,8 +95,7 @@ def mapped(path: Path) -> _named.Array:
             raise FormatError(
                 f"{path}: expected {start + size:,} bytes, found {found:,}; it is {what}"
             )
-        data = map_bytes(path)[start:]
-        return data.view(dtype).reshape(shape, order="F" if fortran else "C")
+        return _array(map_bytes(path)[start:], shape, fortran, dtype, str(path))
     except (FormatError, OSError):
         raise
     except Exception as error:  # of NumPy, about the header
@@ -91,12 +103,12 @@ def mapped(path: Path) -> _named.Array:
 
 
 def _member(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int, where: str
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, reach: int, where: str
 ) -> _named.Array:
     with archive.open(member) as file:
         shape, fortran, dtype = _header(file, where)
         size = int(np.prod(shape, dtype=object)) * dtype.itemsize
-        room = min(member.file_size - file.tell(), limit)
+        room = min(member.file_size - file.tell(), reach)
         if size != room:
             raise FormatError(
                 f"{where}: an array of shape {shape} needs {size:,} bytes, the archive has {room:,}"
@@ -109,6 +121,17 @@ def _member(
         file.read(1)  # reaches the end, where the checksum is compared
     if got < size:
         raise FormatError(f"{where}: ends after {got:,} of {size:,} bytes")
+    return _array(data, shape, fortran, dtype, where)
+
+
+def _array(
+    data: Images, shape: tuple[int, ...], fortran: bool, dtype: np.dtype[np.generic], where: str
+) -> _named.Array:
+    """The values that bytes are. Python breaks over texts of letters that Unicode has not."""
+    if dtype.kind == "U" and dtype.itemsize:
+        letters = data.view(np.dtype("u4").newbyteorder(dtype.byteorder))
+        if letters.max(initial=0) > sys.maxunicode:
+            raise FormatError(f"{where}: letters that no text can have; damaged: get it again")
     return data.view(dtype).reshape(shape, order="F" if fortran else "C")
 
 
@@ -123,7 +146,11 @@ def _header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtyp
             if version == (1, 0)
             else np.lib.format.read_array_header_2_0
         )
-        shape, fortran, dtype = header(file)
+        stated = file.read(2 if version == (1, 0) else 4)
+        length = int.from_bytes(stated, "little")
+        if length > _HEADER:
+            raise FormatError(f"{where}: a header of {length:,} bytes; it is damaged")
+        shape, fortran, dtype = header(io.BytesIO(stated + file.read(length)))
     if dtype.hasobject:
         raise FormatError(f"{where}: holds pickled objects, which mnistprep does not open")
     return shape, fortran, dtype

@@ -113,7 +113,8 @@ def read(where: Path, parts: list[Part], progress: Progress) -> Dataset:
                     "keep one"
                 )
             arrays[key], shown[key] = content[name], each.path.name
-        progress.advance(len(content[next(iter(names.values()))]))
+        first = content[next(iter(names.values()))]
+        progress.advance(len(first) if first.ndim else 0)
     if len(arrays) % 2:
         alone = next(k for k in arrays if _other(k) not in arrays)
         missing = "label" if alone.endswith("images") else "image"

@@ -34,6 +34,7 @@ _LIBRARIES = (
 _LARGE = 1 << 20  # bytes
 _BYTES = (bytes, bytearray, memoryview)  # what a stream gives for the bytes of an array
 _DRAINED = 1 << 29  # bytes
+_STEPS = 1 << 21  # operations; a list of as many labels is one each, and all else takes few
 
 
 class _Refused(FormatError):
@@ -57,7 +58,7 @@ class _DType:
     """Stand-in for numpy.dtype: a code such as "f4" and a byte order; objects are refused."""
 
     def __init__(self, code: object, *_: object) -> None:
-        text = code.decode("latin1") if isinstance(code, (bytes, bytearray)) else code
+        text = _as_text(code)
         if not isinstance(text, str) or text.lstrip("<>|=")[:1] not in "biuf":
             raise FormatError(f"an array of type {str(code)[:40]!r}, not of plain numbers")
         try:
@@ -66,8 +67,13 @@ class _DType:
             raise FormatError(f"an array of unknown type {text[:40]!r}") from None
 
     def __setstate__(self, state: object) -> None:
-        if isinstance(state, tuple) and len(state) > 1 and state[1] in (b">", ">"):
+        if isinstance(state, tuple) and len(state) > 1 and _as_text(state[1]) == ">":
             self.dtype = self.dtype.newbyteorder(">")
+
+
+def _as_text(value: object) -> object:
+    """What Python 2 wrote as bytes and Python 3 as text, as text; comparing them warns."""
+    return value.decode("latin1") if isinstance(value, (bytes, bytearray)) else value
 
 
 def _reconstruct(*_: object) -> Array:
@@ -75,7 +81,7 @@ def _reconstruct(*_: object) -> Array:
 
 
 def _encode(text: object, codec: object = "latin1", *_: object) -> bytes:
-    if not isinstance(text, str) or codec not in ("latin1", b"latin1"):
+    if not isinstance(text, str) or _as_text(codec) != "latin1":
         raise FormatError("text in another encoding than latin1")
     return text.encode("latin1")
 
@@ -95,7 +101,7 @@ def _no_bytes() -> bytes:
 
 def _frombuffer(data: object, dtype: object, shape: object, order: object = "C") -> Array:
     array = Array()
-    array.values = _build(shape, dtype, order in ("F", b"F"), data)
+    array.values = _build(shape, dtype, _as_text(order) == "F", data)
     return array
 
 
@@ -142,11 +148,26 @@ class _Memo(dict[int, object]):
         super().__setitem__(key, None if large else value)
 
 
+class _Dispatch(dict[int, Any]):
+    """The operations of the unpickler, so many of them: each may take a hundred bytes of memory."""
+
+    def __init__(self, table: dict[int, Any]) -> None:
+        super().__init__(table)
+        self._left = _STEPS
+
+    def __getitem__(self, code: int) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise _Refused(f"more than {_STEPS:,} steps, which no pickle of arrays has")
+        return super().__getitem__(code)
+
+
 # The unpickler in Python, not the one in C: its memo is a dict that a hostile index cannot blow up.
 class _Unpickler(pickle._Unpickler):
     def __init__(self, stream: Inflater) -> None:
         super().__init__(stream, encoding="bytes")  # type: ignore[arg-type]  # reads bytearrays
         self.memo = _Memo()
+        self.dispatch = _Dispatch(self.dispatch)  # type: ignore[misc]  # of this one alone
 
     def find_class(self, module: object, name: object) -> object:
         try:
@@ -164,6 +185,9 @@ class _Unpickler(pickle._Unpickler):
                 "nothing was run: do not open this file with pickle.load"
             ) from None
 
+    def get_extension(self, code: int) -> None:  # the original asks the registry of the process
+        raise _Refused(f"it names extension {code}, which no pickle of arrays does")
+
     def load_state(self: Any) -> None:  # the original sets attributes of whatever it is given
         state, instance = self.stack.pop(), self.stack[-1]
         if not isinstance(instance, (Array, _DType)):
@@ -173,11 +197,39 @@ class _Unpickler(pickle._Unpickler):
     def load_bytes(self: Any) -> None:  # the original reserves whatever size the pickle claims
         self.append(self.read(struct.unpack("<Q", self.read(8))[0]))
 
+    def load_setitem(self: Any) -> None:
+        _check_key(self.stack[-2])
+        super().load_setitem()  # type: ignore[misc]
+
+    def load_setitems(self: Any) -> None:
+        for key in self.stack[::2]:
+            _check_key(key)
+        super().load_setitems()  # type: ignore[misc]
+
+    def load_dict(self: Any) -> None:
+        for key in self.stack[::2]:
+            _check_key(key)
+        super().load_dict()  # type: ignore[misc]
+
+    def load_set(self: Any) -> None:
+        raise _Refused("it holds a set, which no pickle of arrays does; nothing was run")
+
     dispatch: ClassVar[dict[int, Any]] = {
         **pickle._Unpickler.dispatch,
+        pickle.SETITEM[0]: load_setitem,
+        pickle.SETITEMS[0]: load_setitems,
+        pickle.DICT[0]: load_dict,
+        pickle.EMPTY_SET[0]: load_set,
+        pickle.FROZENSET[0]: load_set,
         pickle.BUILD[0]: load_state,
         pickle.BYTEARRAY8[0]: load_bytes,
     }
+
+
+def _check_key(key: object) -> None:
+    """Refuse what is no name: others can be chosen so that a table of them takes for ever."""
+    if not isinstance(key, (str, bytes)):
+        raise _Refused(f"a table by {type(key).__name__}, where arrays go by names")
 
 
 def _text(name: object) -> str:
@@ -223,7 +275,10 @@ def is_pickle(start: bytes) -> bool:
     Protocol 2 and later have a mark; 0 and 1 open with a tuple, a list, a dict or a name.
     PyTorch's older files are pickles too; the number they begin with tells them apart.
     """
-    if start[4:9] == b"\0\0\0\0{":  # a safetensors file: a length, then JSON
+    # A safetensors file (then JSON) or a TFRecord: a length of 64 bits. Some pickles have 0 there.
+    if start[4:8] == b"\0\0\0\0" and (
+        start[:1] != b"\x80" or start[2:4] == b"\0\0" or start[8:9] == b"{"
+    ):
         return False
     if start[:1] in (b"(", b"]", b"}") or re.match(rb"c[A-Za-z_][\w.]*\n", start):
         return True

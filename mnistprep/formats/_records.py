@@ -22,6 +22,7 @@ from mnistprep.dataset import Dataset, Labels, Split
 from mnistprep.errors import FormatError, UsageError
 from mnistprep.formats import _decode, _splits
 from mnistprep.formats._decode import Form
+from mnistprep.formats._folders import DEVICES
 from mnistprep.formats._splits import named_split
 
 T = TypeVar("T")
@@ -34,11 +35,12 @@ _COUNTED = re.compile(r"(\d{1,9})-of-(\d{1,9})(?!\d)")  # the number of a shard,
 def set_name(dataset: Dataset) -> str:
     """The name of a dataset made fit for names of shards: a Python identifier with no split in it.
 
-    Readers find the split of a shard by a word in its name, and TFDS wants an identifier.
+    Readers find the split of a shard by a word in its name, TFDS wants an identifier, and Windows
+    has no folder called `con`.
     """
     words = re.findall(r"[a-z0-9]+", dataset.name.lower())
     name = "_".join(word for word in words if not named_split(word))[:80] or "dataset"
-    return name if name[0].isalpha() else f"set_{name}"
+    return name if name[0].isalpha() and name not in DEVICES else f"set_{name}"
 
 
 def shard_sizes(count: int, shard: int) -> list[int]:

@@ -34,9 +34,13 @@ class Sidecar:
 
 def write(dataset: Dataset, folder: Path) -> None:
     """Write the sidecar of `dataset` into `folder`."""
+    (folder / NAME).write_bytes(packed(dataset))
+
+
+def packed(dataset: Dataset) -> bytes:
+    """What the sidecar of `dataset` holds."""
     content = {"classes": list(dataset.classes), "shape": list(dataset.shape)}
-    text = json.dumps(content, ensure_ascii=False, indent=1)
-    (folder / NAME).write_text(text + "\n", encoding="utf-8", newline="\n")
+    return (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode()
 
 
 def find(folder: Path) -> Sidecar | None:
@@ -46,22 +50,27 @@ def find(folder: Path) -> Sidecar | None:
         return None
     if path.stat().st_size > _LIMIT:
         raise FormatError(f"{path}: larger than any sidecar; remove it to read without")
+    return unpacked(path.read_bytes(), path)
+
+
+def unpacked(data: bytes, where: object) -> Sidecar:
+    """The sidecar that a file holds; raises FormatError, which starts with `where`, for others."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(data.decode())
         classes, shape = content["classes"], content["shape"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise FormatError(
-            f"{path}: not a sidecar of mnistprep; remove it to read without"
+            f"{where}: not a sidecar of mnistprep; remove it to read without"
         ) from None
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise FormatError(f"{path}: `classes` must be a list of names")
+        raise FormatError(f"{where}: `classes` must be a list of names")
     if (
         not isinstance(shape, list)
         or len(shape) not in (2, 3)
         or not all(type(size) is int and size > 0 for size in shape)
         or math.prod(shape) >= PICTURE_LIMIT
     ):
-        raise FormatError(f"{path}: `shape` must be [height, width] or [height, width, channels]")
+        raise FormatError(f"{where}: `shape` must be [height, width] or [height, width, channels]")
     return Sidecar(tuple(classes), tuple(shape))
 
 

@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from mnistprep import _archives, _tar
+from mnistprep import _archives, _limits, _tar
 from mnistprep._files import entered
 from mnistprep._streams import is_packed
 from mnistprep._text import printable
@@ -140,6 +140,7 @@ class Folder(Store):
                 try:
                     data = os.read(descriptor, _USUAL)
                     if len(data) == _USUAL:  # fewer are all that there are
+                        _check_size(os.fstat(descriptor).st_size, self.where(name))
                         with open(descriptor, "rb", closefd=False) as file:
                             data += file.read()
                 finally:
@@ -176,7 +177,9 @@ class Zip(Store):
                 self._members[name] = member
                 self._add(name)
         if total > _archives.limit(path):
-            raise FormatError(f"{path}: holds {total:,} bytes, far more than its size; refused")
+            raise FormatError(
+                f"{path}: holds {total:,} bytes, far more than its size; {_limits.RAISE}"
+            )
         for files in self.folders.values():
             files.sort()
 
@@ -250,8 +253,10 @@ class Tar(Store):
         self._heads: dict[str, bytes] = {}
         with _tar.opened(path, _archives.limit(path)) as source:
             members = _tar.members(source, path, whole=not sample)
-            for member in islice(members, _SAMPLE_MEMBERS if sample else None):
+            for member in members:
                 self._list(member, source)
+                if sample and len(self._members) >= _SAMPLE_MEMBERS:
+                    break
         for files in self.folders.values():
             files.sort()
 
@@ -275,6 +280,7 @@ class Tar(Store):
             with self.path.open("rb") as file:
                 for k, name in enumerate(names):
                     start, size = self._members[name]
+                    _check_size(size, self.where(name))
                     file.seek(start)
                     yield k, file.read(size)
             return
@@ -287,6 +293,12 @@ class Tar(Store):
     def head(self, name: str) -> bytes:
         """The first bytes of a file."""
         return self._heads[name]
+
+
+def _check_size(size: int, where: object) -> None:
+    """Refuse to read what is larger than any picture or list."""
+    if size > _limits.most(0):
+        raise FormatError(f"{where}: {size:,} bytes, more than a picture has; {_limits.RAISE}")
 
 
 def _relative(name: str, folder: bool, path: Path) -> str | None:

@@ -74,7 +74,11 @@ def read(folder: Path) -> Info:
     path = folder / INFO
     told = _sidecar.table(path)
     try:
-        info = Info(dict(_splits(folder, told)))
+        found = list(_splits(folder, told))
+        info = Info(dict(found))
+        files = [file for shards in info.splits.values() for file, _ in shards]
+        if len(info.splits) < len(found) or len(set(files)) < len(files):
+            raise ValueError("a split or a shard is there twice")
         if not (folder / FEATURES).is_file():
             return info
         path = folder / FEATURES
@@ -87,7 +91,7 @@ def read(folder: Path) -> Info:
         if len(info.label) == 1:
             count = int(features[info.label[0]]["classLabel"].get("numClasses", 0))
             info.classes = _names(folder / f"{info.label[0]}.labels.txt", count)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise FormatError(f"{path}: not as TensorFlow Datasets writes it; is it damaged?") from None
     return info
 
@@ -103,6 +107,8 @@ def _splits(
         )
     for split in told["splits"]:
         counts = [int(count) for count in split["shardLengths"]]
+        if not counts:
+            raise ValueError("a split of no shards")
         files: list[tuple[Path, int | None]] = []
         for number, count in enumerate(counts):
             name = split.get("filepathTemplate") or _TEMPLATE

@@ -7,7 +7,6 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from mnistprep._files import head
 from mnistprep._text import printable
@@ -26,6 +25,7 @@ from mnistprep.formats._folders import (
 from mnistprep.formats._stores import Store
 
 INDEX = "index.txt"
+METADATA = "metadata.csv"
 UNLABELLED = "unlabelled"
 _OWN = {INDEX, *_sidecar.OWN}
 _DATA = re.compile(
@@ -75,6 +75,9 @@ def is_tree(store: Store) -> bool:
     here = {last(name) for name in folders.others(top)}
     if here >= {INDEX, _sidecar.NAME}:
         return True  # mnistprep's own, perhaps without pictures
+    tables = (last(name) for folder in folders.inside[top] for name in folders.others(folder))
+    if _sidecar.NAME in here and METADATA in tables:
+        return True  # the same, in its other layout
     if not store.path.is_dir() and (any(map(_DATA.fullmatch, here)) or _has_samples(folders)):
         return False
 
@@ -222,13 +225,8 @@ def _find_sidecar(store: Store, top: str) -> _sidecar.Sidecar | None:
         return None
     if store.path.is_dir():
         return _sidecar.find(store.path / top)
-    with TemporaryDirectory() as folder:
-        content = store.one(f"{top}/{_sidecar.NAME}" if top else _sidecar.NAME)
-        (Path(folder) / _sidecar.NAME).write_bytes(content)
-        try:
-            return _sidecar.find(Path(folder))
-        except FormatError as error:
-            raise FormatError(str(error).replace(folder, str(store.path / top))) from None
+    name = f"{top}/{_sidecar.NAME}" if top else _sidecar.NAME
+    return _sidecar.unpacked(store.one(name), store.where(name))
 
 
 def _split_tops(folders: Folders, top: str) -> dict[str, str]:

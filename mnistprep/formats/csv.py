@@ -60,7 +60,8 @@ def sniff(path: Path) -> bool:
         return _csvfiles.is_told(path) or (not packed and _csvfiles.is_rows(path, own=False))
     own = (path / _sidecar.NAME).is_file()
     files = _csvfiles.tables(path, own=own)
-    return any(_csvfiles.is_rows(file, own=own) or _csvfiles.is_cut(file) for file in files)
+    told = any(_csvfiles.is_rows(file, own=own) or _csvfiles.is_cut(file) for file in files)
+    return told or (own and bool(files) and all(map(_csvfiles.is_empty_split, files)))
 
 
 @dataclass(frozen=True)
@@ -361,6 +362,27 @@ def write(
             examples, target, title, between=between, last=label == "last", packed=packed,
             workers=workers, progress=progress,
         )  # fmt: skip
+        if target is path:
+            _check_told(path, dataset.shape, header, width * height if label == "last" else 0)
+
+
+def _check_told(path: Path, shape: tuple[int, ...], header: str, label: int) -> None:
+    """Raise UnsupportedError for a single file that would be read as something else."""
+    if not sniff(path):
+        raise UnsupportedError(
+            "one .csv file of no rows, or of too few numbers in a row, is not known as a table of "
+            "pictures: give a folder"
+        )
+    try:
+        table, columns = _opened(path, None)
+    except FormatError:
+        table = columns = None
+    named = table is not None and table.names is not None
+    if not columns or (columns.label, columns.shape, named) != (label, shape, header != "none"):
+        raise UnsupportedError(
+            "one .csv file of these examples leaves open which column is the label: use a header, "
+            "or give a folder"
+        )
 
 
 def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:

@@ -28,7 +28,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -185,12 +184,10 @@ def write(
             progress.advance(done)
         if layout == "metadata":
             for name, files in paths.items():
-                target.file(f"{name}/metadata.csv", files.table())
+                target.file(f"{name}/{_tree.METADATA}", files.table())
         if layout == "folders":
             target.file(_tree.INDEX, chain.from_iterable(map(_Paths.lines, paths.values())))
-        with TemporaryDirectory() as staging:
-            _sidecar.write(dataset, Path(staging))
-            target.file(_sidecar.NAME, [(Path(staging) / _sidecar.NAME).read_bytes()])
+        target.file(_sidecar.NAME, [_sidecar.packed(dataset)])
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def _content(path: Path, upright: bool, progress: Progress) -> _Content:
         return _per_class(path, numbers)
     emnist = bool({"dataset/train/images", "dataset/test/images"} & numbers.keys())
     mapping = numbers.pop("dataset/mapping", None) if emnist else None
-    if mapping is not None and mapping.ndim != 2:
+    if mapping is not None and (mapping.ndim != 2 or not mapping.size):
         raise FormatError(f"{path}: dataset.mapping of shape {mapping.shape} is no table")
     found = _named.pairs(numbers, str(path))
     splits: dict[str, Split] = {}
@@ -147,11 +147,18 @@ def _v73(path: Path, progress: Progress) -> dict[str, Value]:
             values[name] = table.texts
         elif table.attributes.get("MATLAB_class") == "char":
             units = np.asarray(values[name])
+            if units.dtype.kind != "u" or units.dtype.itemsize > 2:
+                raise FormatError(f"{path}: {printable(name)}: letters in {units.dtype}; damaged")
             values[name] = (units.astype("<u2").tobytes("F").decode("utf-16-le", "replace"),)
         elif "MATLAB_empty" in table.attributes:
             given = np.asarray(values[name]).reshape(-1)[:4]
             sizes, _ = _named.numbers(given, len(given), f"{path}: {printable(name)}")
-            if sizes.all() or (sizes < 0).any() or (sizes >= _sidecar.PICTURE_LIMIT).any():
+            if (
+                sizes.all()
+                or (sizes < 0).any()
+                or (sizes >= _sidecar.PICTURE_LIMIT).any()
+                or not _named.may_be(tuple(sizes.tolist()))
+            ):
                 raise FormatError(f"{path}: {printable(name)}: empty, of shape {sizes}; damaged")
             values[name] = np.empty(tuple(sizes), np.uint8)
     return values
@@ -200,7 +207,9 @@ def _own(path: Path, numbers: dict[str, Array], classes: tuple[str, ...] | None)
             raise FormatError(f"{path}: {printable(name)} is here, {printable(other)} is not")
         given = numbers[other]
         if kind == "x" and given.shape == (len(images), 1):
-            labels, width = given.reshape(-1).astype(np.int64) - 1, 1  # the only class
+            if (given != 1).any():
+                raise FormatError(f"{path}: {printable(other)} is not one-hot")
+            labels, width = np.zeros(len(images), np.int64), 1  # the only class
         else:
             labels, width = _named.numbers(given, len(images), f"{path}: {printable(other)}")
         splits[split] = Split(images, labels)

@@ -81,7 +81,7 @@ def _from_table(path: Path, content: dict[object, object], progress: Progress) -
     """The dataset of a pickled dict of arrays: train_img, train_label, training_images, ..."""
     arrays: dict[str, npt.NDArray[np.generic]] = {}
     for name, value in (_nested.flat(content, "train", _axes) or {}).items():
-        if isinstance(value, list) and all(type(number) is int for number in value):
+        if isinstance(value, list) and _nested.are_numbers(value):
             values: npt.NDArray[np.generic] | None = np.array(value, np.int64)
         else:
             values = value.values if isinstance(value, _pickle.Array) else None
@@ -96,7 +96,7 @@ def _from_table(path: Path, content: dict[object, object], progress: Progress) -
 
 def _axes(value: object) -> int | None:
     """The axes of an array, or of a list of numbers; None for anything else."""
-    if isinstance(value, list) and value and all(type(number) is int for number in value):
+    if value and _nested.are_numbers(value):
         return 1
     if isinstance(value, _pickle.Array) and value.values is not None:
         return int(value.values.ndim)

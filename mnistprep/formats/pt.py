@@ -80,15 +80,11 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
 def _axes(value: object, torch: ModuleType) -> int | None:
     if isinstance(value, torch.Tensor):
         return int(value.ndim)
-    return 1 if _are_numbers(value) else None
-
-
-def _are_numbers(value: object) -> bool:
-    return isinstance(value, list) and all(type(number) is int for number in value)
+    return 1 if _nested.are_numbers(value) else None
 
 
 def _array(value: object, where: str, torch: ModuleType) -> _named.Array:
-    if _are_numbers(value):
+    if isinstance(value, list) and _nested.are_numbers(value):
         return np.array(value, np.int64)
     if (
         not isinstance(value, torch.Tensor)
@@ -101,7 +97,7 @@ def _array(value: object, where: str, torch: ModuleType) -> _named.Array:
         )
     try:
         array: _named.Array = value.detach().resolve_neg().resolve_conj().numpy()
-    except (TypeError, RuntimeError):
+    except (TypeError, RuntimeError, ValueError):  # the last for sides beyond what NumPy takes
         raise FormatError(f"{where} is a tensor of {value.dtype}") from None
     return array
 

@@ -13,6 +13,7 @@ a dict of tensors {train,valid,test}_{images,labels}. Holds everything a dataset
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -56,9 +57,9 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
         try:
             dtype = np.dtype(_DTYPES[entry["dtype"]])
             shape, (first, last) = tuple(entry["shape"]), entry["data_offsets"]
-            size = int(np.prod(shape, dtype=object)) * dtype.itemsize
             if not all(type(n) is int and n >= 0 for n in (*shape, first, last)):
                 raise ValueError
+            size = math.prod(shape) * dtype.itemsize
         except (KeyError, TypeError, ValueError):
             raise FormatError(
                 f"{path}: tensor {name!r} has no plain type, shape and place"

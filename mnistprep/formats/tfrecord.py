@@ -180,9 +180,12 @@ class _Split(_records.Records):
             lacking = printable(self.label if self.image in features else self.image, 40)
             raise FormatError(f"{self.where(shard, index)}: no feature {lacking!r}") from None
         except ValueError as error:
-            raise FormatError(f"{self.where(shard, index)}: {error}") from None
-        if self.raw and _sizes(features) not in (None, self.shape):
-            raise FormatError(f"{self.where(shard, index)}: another size than the first record's")
+            what = str(error) or "its features are damaged: get the file again"
+            raise FormatError(f"{self.where(shard, index)}: {what}") from None
+        if self.raw:
+            where = self.where(shard, index)
+            if _sizes(features, where) not in (None, self.shape):
+                raise FormatError(f"{where}: another size than the first record's")
         return picture, label
 
     shape: tuple[int, ...] | None = None
@@ -214,11 +217,17 @@ def _label(feature: Feature) -> int:
     raise ValueError(f"its label is {shown}, expected one integer of 0 or more")
 
 
-def _sizes(features: Mapping[str, Feature]) -> tuple[int, ...] | None:
+def _sizes(features: Mapping[str, Feature], where: str) -> tuple[int, ...] | None:
     """Height, width (and channels) as features beside bare pixels say them, if they do."""
     sizes = []
     for names in _SIZES:
-        found = [features[name].integers() for name in names if name in features]
+        said = [features[name] for name in names if name in features]
+        try:
+            found = [one.integers() for one in said if one.kind == _example.INTEGERS]
+        except ValueError:
+            raise FormatError(
+                f"{where}: its feature {names[0]!r} is damaged: get the file again"
+            ) from None
         sizes.append(found[0][0] if found and len(found[0]) == 1 else 0)
     if not all(0 < size < 1 << 31 for size in sizes[:2]):
         return None
@@ -252,12 +261,12 @@ def _dataset(
             split.image, split.label = image, label
         picture, _ = first[0].example(first[1], 0)
         if bare := _bare(picture, features, shape, where):
-            if shape is None and _sizes(features) is None:
+            if shape is None and _sizes(features, where) is None:
                 side = bare[0]
                 progress.note(f"{path}: bare pixels without sizes, taken to be {side}x{side}")
             shape = bare
             for split in records.values():
-                split.raw, split.shape = True, bare if _sizes(features) else None
+                split.raw, split.shape = True, bare if _sizes(features, where) else None
     found = _records.splits(records, shape, path, progress, workers)
     classes = info.classes if sidecar is None else sidecar.classes
     if classes is None:
@@ -283,7 +292,7 @@ def _bare(
         _png.examine(picture, where)
         return None
     except FormatError:
-        sizes = _sizes(features) or shape
+        sizes = _sizes(features, where) or shape
         side = math.isqrt(len(picture))
         if sizes is None and side and side * side == len(picture):
             return side, side

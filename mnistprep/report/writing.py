@@ -21,6 +21,7 @@ import numpy as np
 import mnistprep
 from mnistprep._files import atomic_path, refuse_existing
 from mnistprep._progress import Progress, quiet
+from mnistprep._text import printable
 from mnistprep.convert import PathLike
 from mnistprep.dataset import Dataset
 from mnistprep.errors import FormatError, UsageError
@@ -53,7 +54,7 @@ class Page:
         return {"path": str(self.path), "bytes": self.size, "title": self.title, **self.document}
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.title}, {self.size:,} bytes"
+        return f"{printable(str(self.path))}: {printable(self.title)}, {self.size:,} bytes"
 
 
 @dataclass(frozen=True, eq=False)
