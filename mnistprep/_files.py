@@ -123,9 +123,10 @@ def _remove_leftover(entry: Path) -> None:
             if os.fstat(descriptor).st_uid != os.getuid() or _may_live_elsewhere(entry):
                 return
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for aside in (entry / _OLD).glob("*"):  # killed while that was replaced
-                with suppress(TargetError):
-                    _renames.place(aside, entry.parent / aside.name)
+            if any((entry / _NEW).glob("*")):  # killed before that was in the place of what is old
+                for aside in (entry / _OLD).glob("*"):
+                    with suppress(TargetError):
+                        _renames.place(aside, entry.parent / aside.name)
             shutil.rmtree(entry)
         finally:
             os.close(descriptor)

@@ -24,9 +24,14 @@ def most(size: int) -> int:
     return max(LIMIT, RATIO * size) if limit is None else limit
 
 
+def at_least(usual: int) -> int:
+    """A limit of another kind, in bytes: the usual one, or what was chosen where that is more."""
+    return max(usual, _chosen.get() or 0)
+
+
 def pixels(size: int) -> int:
     """The most pixels that a picture in a file of `size` bytes may have."""
-    return max(PIXELS, DENSEST * size, (_chosen.get() or 0) // _CHANNELS)
+    return max(PIXELS, DENSEST * size, at_least(0) // _CHANNELS)
 
 
 @contextmanager
@@ -43,12 +48,12 @@ def raised(max_bytes: int | None) -> Iterator[None]:
         raise UsageError(f"max_bytes must be at least 1, not {max_bytes}")
     from PIL import Image
 
-    pixels = Image.MAX_IMAGE_PIXELS  # of the whole process, as Pillow has it
+    before = Image.MAX_IMAGE_PIXELS  # of the whole process, as Pillow has it
     token = _chosen.set(max_bytes)
-    if pixels is not None:
-        Image.MAX_IMAGE_PIXELS = max(pixels, max_bytes // _CHANNELS)
+    if before is not None:
+        Image.MAX_IMAGE_PIXELS = max(before, max_bytes // _CHANNELS)
     try:
         yield
     finally:
-        Image.MAX_IMAGE_PIXELS = pixels
+        Image.MAX_IMAGE_PIXELS = before
         _chosen.reset(token)

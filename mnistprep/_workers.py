@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -133,10 +134,22 @@ def _received(pipe: Connection) -> Any:
 
 def _start(processes: list[ForkProcess]) -> None:
     try:
-        for process in processes:
-            process.start()
+        with _one_thread:
+            for process in processes:
+                process.start()
     except OSError as error:
         raise _no_more(error) from error
+
+
+def _renew() -> None:
+    global _one_thread
+    _one_thread = threading.Lock()
+
+
+# filelock, once it is loaded, refuses a fork while another thread is about to do one.
+_one_thread = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 def _close(pipes: Iterable[tuple[Connection, Connection]]) -> None:

@@ -92,11 +92,11 @@ def form_of(first: bytes, where: object) -> Form:
 
 def room(count: int, shape: tuple[int, ...], packed: int, where: object) -> Images:
     """An array for so many pictures; raises FormatError where `packed` bytes cannot hold them."""
-    size, limit = count * math.prod(shape), max(_ROOM, _RATIO * packed)
+    size, limit = count * math.prod(shape), _limits.at_least(max(_ROOM, _RATIO * packed))
     if math.prod(shape) >= _sidecar.PICTURE_LIMIT or size > limit:
         raise FormatError(
-            f"{where}: {packed:,} bytes that would become {size:,} bytes of pictures; no file "
-            "holds as many"
+            f"{where}: {packed:,} bytes that would become {size:,} bytes of pictures; "
+            f"{_limits.RAISE}"
         )
     return empty_images((count, *shape), shared=True)
 

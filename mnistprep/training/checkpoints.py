@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,10 +53,12 @@ def save_checkpoint(
     plain: bool = False,
     overwrite: bool = False,
     resume: Mapping[str, Any] | None = None,
+    replaced: Iterable[Path] = (),
 ) -> None:
     """Write a checkpoint, or with `plain` the bare state dict alone.
 
     resume: what a run needs to go on, nested dicts of tensors or arrays and plain values.
+    replaced: files beside the checkpoint that go when it is there.
     Raises UnsupportedError for a recipe that is not in RECIPES, which could not be found again, and
     TargetError for a path that is there or cannot be written.
     """
@@ -70,7 +72,7 @@ def save_checkpoint(
     content = weights if plain else _document(trained, weights)
     if resume is not None:
         content["resume"] = resume
-    with atomic_path(Path(path), overwrite=overwrite) as staging:
+    with atomic_path(Path(path), overwrite=overwrite, replaced=replaced) as staging:
         if row.library == "torch":
             _torchfile.save(content, staging)
         else:

@@ -97,8 +97,9 @@ def train(
     )
     trained = replace(trained, **about)
     if target is not None and kept is not None and (launched().leads or not distributed):
-        checkpoints.save_checkpoint(trained, target, plain=plain, overwrite=overwrite)
-        kept.path.unlink(missing_ok=True)
+        checkpoints.save_checkpoint(
+            trained, target, plain=plain, overwrite=overwrite, replaced=[kept.path]
+        )
     return trained
 
 

@@ -1,0 +1,25 @@
+"""The page of the recorded runs is that of their record, and what was recorded was run whole."""
+
+from __future__ import annotations
+
+import json
+
+from reliability import page
+from reliability.trials import part
+
+
+def test_the_page_is_that_of_the_record() -> None:
+    """The tables of docs/reliability.md are those of docs/reliability.json."""
+    text = page.PAGE.read_text(encoding="utf-8")
+    assert page.filled(text, json.loads(page.RECORD.read_text(encoding="utf-8"))) == text
+
+
+def test_what_was_recorded_was_run_whole() -> None:
+    """A part has all its cases, each with the promised number of trials, of which none failed."""
+    record = json.loads(page.RECORD.read_text(encoding="utf-8"))
+    rows = {(row["part"], row["case"]): row for row in record["cases"]}
+    parts = {name for name, _ in rows}
+    assert set(rows) == {(name, case) for name in parts for case in part(name).cases()}
+    for (name, _), row in rows.items():
+        assert row["tried"] >= part(name).COUNT
+        assert row["failures"] == 0
