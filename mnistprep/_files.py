@@ -25,7 +25,8 @@ if sys.platform != "win32":
     import fcntl
 
 _PREFIX, _SUFFIX = ".mnistprep-", ".partial"
-_NEW, _OLD = "new", "old"  # folders in a staging folder: what is written, what it replaces
+# Folders in a staging folder: what is written, what it replaces, and what will lie beside it.
+_NEW, _OLD, _BESIDE = "new", "old", "beside"
 _FOREIGN_AGE = 7 * 24 * 3600  # seconds after which another machine's leftover is one
 _TRIES = 500
 _TURN = 0.01  # seconds
@@ -127,6 +128,9 @@ def _remove_leftover(entry: Path) -> None:
                 for aside in (entry / _OLD).glob("*"):
                     with suppress(TargetError):
                         _renames.place(aside, entry.parent / aside.name)
+            else:  # or after it
+                for paper in (entry / _BESIDE).glob("*"):
+                    os.replace(paper, entry.parent / paper.name)
             shutil.rmtree(entry)
         finally:
             os.close(descriptor)
@@ -181,8 +185,8 @@ def _new_folder(parent: Path) -> Path:
         _staging[folder] = -1
         try:
             if _locked(folder):
-                (folder / _NEW).mkdir()
-                (folder / _OLD).mkdir()
+                for name in (_NEW, _OLD, _BESIDE):
+                    (folder / name).mkdir()
                 return folder
         except BaseException:
             _discard(folder)
@@ -289,7 +293,10 @@ def _in_turn(folder: Path) -> Iterator[None]:
 def _appear(folder: Path, target: Path, overwrite: bool, replaced: Iterable[Path]) -> None:
     """Move what is staged into place: the target, then what belongs beside it."""
     staged, old = folder / _NEW / target.name, folder / _OLD
-    papers = [path for path in staged.parent.iterdir() if path != staged]
+    papers: list[Path] = []
+    for path in staged.parent.iterdir():
+        if path != staged:  # so that what is left here tells whether the target has appeared
+            papers.append(path.rename(folder / _BESIDE / path.name))
     aside: dict[Path, Path] = {}
     if not overwrite and os.path.lexists(target):
         raise TargetError(f"{target} came into being meanwhile; it is left as it is")

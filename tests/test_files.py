@@ -164,6 +164,36 @@ def test_a_kill_while_a_folder_is_replaced_loses_nothing(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no locks that end with a process")
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_kill_does_not_part_a_file_from_what_lies_beside_it(tmp_path: Path, moment: str) -> None:
+    """Killed at the step in which a file appears: all is old, or made new by the next run."""
+    (tmp_path / "one").write_text("old")
+    (tmp_path / "one.json").write_text("about old")
+    (tmp_path / "one.state").write_text("goes")
+    code = (
+        "import os, signal, sys; from pathlib import Path; from mnistprep import _files\n"
+        "replace = os.replace\n"
+        "def killed(old, new):\n"
+        "    if sys.argv[2] == 'after': replace(old, new)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "one = Path(sys.argv[1])\n"
+        "state = one.with_name('one.state')\n"
+        "with _files.atomic_path(one, overwrite=True, replaced=[state]) as staging:\n"
+        "    staging.write_text('new')\n"
+        "    staging.with_name('one.json').write_text('about new')\n"
+        "    os.replace = killed\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "one"), moment], check=False)
+    with atomic_path(tmp_path / "other") as staging:
+        staging.mkdir()
+    word = "old" if moment == "before" else "new"
+    state = ["one.state"] if moment == "before" else []
+    assert names(tmp_path) == ["one", "one.json", *state, "other"]
+    assert (tmp_path / "one").read_text() == word
+    assert (tmp_path / "one.json").read_text() == f"about {word}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no locks that end with a process")
 def test_what_only_looks_like_a_leftover_stays(tmp_path: Path) -> None:
     """A link or a file of that name is nobody's leftover, and what it leads to is not touched."""
     (tmp_path / "mine" / "old").mkdir(parents=True)

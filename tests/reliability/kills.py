@@ -120,8 +120,6 @@ def _trial(
     if code != 0 and not refused:
         raise _Wrong(f"after {outcome}, the next run ends with {code}: {said}")
     found = _content(place)
-    if refused:  # killed between the target and what lies beside it
-        found = {name: whole[name] for name in whole if name not in found} | found
     if found != whole:
         raise _Wrong(f"after {outcome}, the next run ({code}) leaves {_difference(found, whole)}")
     return f"{outcome}{' and a state' if stopped else ''}"
