@@ -18,6 +18,7 @@ import mnistprep
 from mnistprep import Dataset, formats
 from mnistprep.drawings import as_is, open_picture
 from mnistprep.errors import FormatError
+from mnistprep.formats._flatnames import natural
 from mnistprep.training import fit, load_checkpoint, save_checkpoint
 
 SMALL = split(3, (4, 4), classes=2)
@@ -209,6 +210,14 @@ def test_sides_that_are_no_integers(tmp_path: Path, size: float) -> None:
     path = tmp_path / "x.safetensors"
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
     refused(path, "no plain type, shape and place", "safetensors")
+
+
+def test_numbers_of_any_length_are_sorted() -> None:
+    """Python turns no text of more than 4,300 digits into a number."""
+    long = "1" + "0" * 5000
+    assert sorted([f"a{long}", "a10", "a9", "a010", "b"], key=natural) == [
+        "a9", "a010", "a10", f"a{long}", "b",
+    ]  # fmt: skip
 
 
 def test_a_message_has_an_end(tmp_path: Path) -> None:

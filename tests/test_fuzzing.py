@@ -13,6 +13,7 @@ from reliability import fuzz_layers, fuzz_target, fuzzing
 from reliability.fuzz_layers import Tree
 
 SECONDS = 20
+SEED = 1  # recorded runs take others; a change is not to fail by chance
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.mark.parametrize("reader", fuzzing.cases())
 def test_readers_under_a_fuzzer(reader: str, tmp_path: Path) -> None:
     """Twenty seconds of a fuzzer that follows what its inputs reach find nothing."""
-    trials = fuzzing.run(reader, 0, random.randrange(1, 1 << 20), tmp_path, seconds=SECONDS)
+    trials = fuzzing.run(reader, 0, SEED, tmp_path, seconds=SECONDS)
     assert not trials.failures
     assert trials.outcomes["read"] and trials.tried > 20
 

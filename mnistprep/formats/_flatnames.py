@@ -20,10 +20,14 @@ Rule = tuple[str, int]
 _BY_WORD = {"word first": _WORD_FIRST, "word last": _WORD_LAST}
 
 
-def natural(text: str) -> list[tuple[int, int, str]]:
-    """A key that sorts numbers in texts as numbers."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", text)
-    return [(0, int(part), part) if part[0] in "0123456789" else (1, 0, part) for part in parts]
+def natural(text: str) -> list[tuple[int, int, str, str]]:
+    """A key that sorts numbers in texts as numbers, of any length."""
+    parts = re.findall(r"([0-9]+)|([^0-9]+)", text)
+    numbers = [(digits, digits.lstrip("0"), other) for digits, other in parts]
+    return [
+        (0, len(value), value, digits) if digits else (1, 0, other, "")
+        for digits, value, other in numbers
+    ]
 
 
 def rule(stems: Sequence[str]) -> Rule | None:
