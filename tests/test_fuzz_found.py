@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ import mnistprep
 from mnistprep import Dataset, formats
 from mnistprep.drawings import as_is, open_picture
 from mnistprep.errors import FormatError
+from mnistprep.formats import _mat5
 from mnistprep.formats._flatnames import natural
 from mnistprep.training import fit, load_checkpoint, save_checkpoint
 
@@ -252,3 +254,11 @@ def test_a_picture_of_another_size_is_not_decoded(tmp_path: Path) -> None:
     """Fifty million pixels that a model takes none of."""
     with pytest.raises(FormatError, match="1835008x28 pixels, where as it is it must have 28x28"):
         as_is(Image.new("1", (28, 1835008)), (28, 28))
+
+
+def test_compressed_data_that_end_too_early(tmp_path: Path) -> None:
+    """A stream that is over, with bytes left, before the array that it should be."""
+    body = zlib.compress(struct.pack("<II", 14, 20000) + bytes(9000), 0) + bytes(3000)
+    path = tmp_path / "x.mat"
+    path.write_bytes(_mat5.HEADER + struct.pack("<II", 15, len(body)) + body)
+    refused(path, "damaged compressed data", "mat")

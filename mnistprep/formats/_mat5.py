@@ -92,7 +92,7 @@ def _inflated(part: _Part) -> _Part:
         while at < size:
             piece = rest or bytes(packed[next_ : next_ + _STEP])
             next_ += 0 if rest else _STEP
-            if not piece:
+            if not piece or engine.eof:  # whose rest stays as it is
                 raise damaged
             made = engine.decompress(piece, min(_STEP, size - at))
             data[at : at + len(made)] = np.frombuffer(made, np.uint8)
