@@ -6,19 +6,16 @@ import hashlib
 import os
 import platform
 import shutil
-import signal
 import stat
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from mnistprep import _renames
-from mnistprep._interrupts import SIGNALS
+from mnistprep._interrupts import undisturbed
 from mnistprep.errors import FormatError, MissingPath, MnistprepError, TargetError, describe
 
 if sys.platform != "win32":
@@ -209,30 +206,6 @@ def _locked(folder: Path) -> bool:
     except OSError:
         return True  # no locks on this file system: nobody can take it for a leftover
     return folder.exists()
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Signals that are handled, such as Ctrl-C, take effect behind the block, not within it."""
-    before: dict[signal.Signals, Any] = {}
-    caught: list[signal.Signals] = []
-
-    def catch(number: int, frame: object) -> None:
-        caught.append(signal.Signals(number))
-
-    try:
-        if threading.current_thread() is threading.main_thread():  # no other gets signals
-            for number in SIGNALS:
-                handler = signal.getsignal(number)
-                if callable(handler):
-                    before[number] = handler
-                    signal.signal(number, catch)
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if caught:
-            before[caught[0]](caught[0], None)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP as the command line takes them: one message, exit code 1."""
+"""Ctrl-C, SIGTERM and SIGHUP: one message and exit code 1, and never in the middle of a step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 SIGNALS = tuple(
@@ -86,3 +87,27 @@ class Interruptible:
 
     def _once_more(self, number: int, frame: object) -> None:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Signals that are handled, such as Ctrl-C, take effect behind the block, not within it."""
+    before: dict[signal.Signals, Any] = {}
+    caught: list[signal.Signals] = []
+
+    def catch(number: int, frame: object) -> None:
+        caught.append(signal.Signals(number))
+
+    try:
+        if threading.current_thread() is threading.main_thread():  # no other gets signals
+            for number in SIGNALS:
+                handler = signal.getsignal(number)
+                if callable(handler):
+                    before[number] = handler
+                    signal.signal(number, catch)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if caught:
+            before[caught[0]](caught[0], None)

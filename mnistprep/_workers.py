@@ -21,8 +21,7 @@ from multiprocessing.context import ForkProcess
 from typing import Any, TypeVar
 
 from mnistprep._arrays import keep_freed
-from mnistprep._files import undisturbed
-from mnistprep._interrupts import SIGNALS
+from mnistprep._interrupts import SIGNALS, undisturbed
 from mnistprep.errors import MnistprepError, UsageError
 
 T = TypeVar("T")
