@@ -15,7 +15,7 @@ import pytest
 from reliability import kills
 
 import mnistprep
-from mnistprep import _files
+from mnistprep import _files, _interrupts
 from mnistprep._files import atomic_path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are watched in /proc")
@@ -218,7 +218,7 @@ def test_a_signal_at_any_moment_of_staging_leaves_nothing(
 ) -> None:
     """Wherever in its making and removing a staging folder is caught, it is gone in the end."""
     chance, caught = random.Random(2), 0
-    monkeypatch.setattr(_files, "SIGNALS", (signal.SIGALRM,))  # which a timer sends
+    monkeypatch.setattr(_interrupts, "SIGNALS", (signal.SIGALRM,))  # which a timer sends
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         for k in range(300):

@@ -22,13 +22,13 @@ Every reader is run under [atheris](https://github.com/google/atheris), a covera
 in a process of its own, from small valid files of mnistprep's and of other tools. The mutator opens
 what is packed or summed (gzip, bzip2, xz, zip, tar, PNG, TFRecord, safetensors, npy, MATLAB),
 changes what is inside and closes it with sums that are right; it renames, drops and swaps the files
-of a folder. Half of the inputs are read with their format named, half by detection. Right is a
-dataset that is valid and the same when it is read again, or one of mnistprep's errors. Any other
-exception, a warning, more than {CPU_SECONDS:.0f} s of computing, more than {MEMORY >> 20} MiB of
-memory, a file written or left outside the temporary folder, a process, a socket are failures; an
-audit hook is the witness. Users have HDF5 in a process apart; here it is called in the process that
-is fuzzed, and a scout reads each such input before: where the library crashes or hangs there, the
-input is read as users read it."""
+of a folder. Most inputs are read with their format named, one in eight by detection. Right is a
+dataset that is valid, and the same when it is read again, as one input in four is, or one of
+mnistprep's errors. Any other exception, a warning, more than {CPU_SECONDS:.0f} s of computing, more
+than {MEMORY >> 20} MiB of memory, a file written or left outside the temporary folder, a process, a
+socket are failures; an audit hook is the witness. Users have HDF5 in a process apart; here it is
+called in the process that is fuzzed, and a scout reads each such input before: where the library
+crashes or hangs there, the input is read as users read it."""
 COUNT = 200_000
 
 _MOST_CRASHES = 100
