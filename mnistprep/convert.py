@@ -119,9 +119,10 @@ def _found(
     options: dict[str, Any],
 ) -> Found:
     """What is at a path that is of one of the `known` formats, or of none as a whole."""
-    if not known and where.is_dir() and (parts := formats.split_files(where)):
+    inside = {} if known else formats.within(where)
+    if parts := formats.split_files(inside):
         return _joined(where, *parts, workers, progress, options)
-    name, where = formats.detect(where, known)
+    name, where = formats.detect(where, known, inside)
     reader = formats.get(name).read
     formats.check_installed(name)
     formats.check_options(name, options, "read")

@@ -87,20 +87,21 @@ def get(name: str) -> Format:
     return cast(Format, import_module(FORMATS[name]))
 
 
-def detect(path: Path, found: Sequence[str] | None = None) -> tuple[str, Path]:
+def detect(
+    path: Path, found: Sequence[str] | None = None, inside: Mapping[Path, list[str]] | None = None
+) -> tuple[str, Path]:
     """The format of what is at `path`, and the path it is at: `path`, or the one child that fits.
 
-    found: what `matches` gives for the path, where it has been asked. Raises DetectionError when
-    nothing or more than one thing is recognised.
+    found, inside: what `matches` and `within` give for the path, where they have been asked. Raises
+    DetectionError when nothing or more than one thing is recognised.
     """
     found = matches(path) if found is None else found
     if len(found) == 1:
         return found[0], path
     if found:
         raise DetectionError(f"{path} could be {' or '.join(found)}; say which with --from FORMAT")
-    children = []
-    if path.is_dir():
-        children = [(name, child) for child in visible(path) for name in matches(child)]
+    inside = within(path) if inside is None else inside
+    children = [(name, child) for child, names in inside.items() for name in names]
     if len(children) == 1:
         return children[0]
     if children:
@@ -109,13 +110,19 @@ def detect(path: Path, found: Sequence[str] | None = None) -> tuple[str, Path]:
     raise DetectionError(f"{path}: {_unrecognised(path)}")
 
 
-def split_files(folder: Path) -> tuple[str, dict[str, Path]] | None:
-    """The format of the files in a folder, and the files by the split that their names say.
+def within(folder: Path) -> dict[Path, list[str]]:
+    """What is recognised of the entries of a folder, with the formats that recognise it."""
+    entries = visible(folder) if folder.is_dir() else []
+    return {entry: names for entry in entries if (names := matches(entry))}
+
+
+def split_files(inside: Mapping[Path, list[str]]) -> tuple[str, dict[str, Path]] | None:
+    """The format of the files `within` a folder, and the files by the split that their names say.
 
     None unless several files there are recognised, all of them as one format and each as another
     split, such as train.npz and test.npz.
     """
-    found = {file: names for file in visible(folder) if file.is_file() and (names := matches(file))}
+    found = {file: names for file, names in inside.items() if file.is_file()}
     splits = {split: file for file in found if (split := named_split(file.name))}
     formats = {name for names in found.values() for name in names}
     if len(found) < 2 or len(splits) != len(found) or len(formats) != 1:

@@ -97,18 +97,17 @@ def mutated(
 ) -> Tree:
     """The tree with one to four changes: of contents mostly, of names, of which files there are.
 
+    The flags are new each time: a fuzzer would keep to those with which the most is done, slowly.
     names: what files may be called; pool: contents to take pieces from; endings: of the names of
     the files that are changed.
     """
     files = list(tree.files)
-    own, flags = tree.name, tree.flags
+    own = tree.name
     for _ in range(chance.choice((1, 1, 1, 1, 2, 3))):
         what = chance.random()
         mine = [at for at, (name, _) in enumerate(files) if name.endswith(endings)]
         at = chance.choice(mine) if mine else -1
         if at < 0 or what < 0.03:
-            flags = chance.randrange(256)
-        elif what < 0.05:
             own = _renamed(own, chance, names)
         elif what < 0.08 and tree.folder:
             files[at] = (_renamed(files[at][0], chance, names), files[at][1])
@@ -124,7 +123,7 @@ def mutated(
             files[at] = (files[at][0], _spliced(files[at][1], chance.choice(pool), chance))
         else:
             files[at] = (files[at][0], changed(files[at][1], chance, raw))
-    return Tree(own, tuple(files), tree.folder, flags)
+    return Tree(own, tuple(files), tree.folder, chance.randrange(256))
 
 
 def _renamed(name: str, chance: Random, names: Sequence[str]) -> str:
