@@ -41,6 +41,7 @@ SCOUTED = ("hdf5", "mat", "sidecars")
 MEMORY = 512 << 20  # bytes that one input may add to what the process has ever had in memory
 _ADDRESSES = 4 << 30  # bytes of addresses that the process may have beyond what it starts with
 _SPILL = 256 << 20  # bytes of a temporary file, which small inputs never need
+_AFRESH = 0.3  # of the inputs come of a valid one
 _AGAIN = 4  # inputs of which one is read a second time
 _LOOK = 16  # inputs between two looks at what they left and took
 _OPEN_FILES = 60  # beyond which files are left open
@@ -324,7 +325,9 @@ def _run(attempts: Attempts, pool: list[bytes], seed: int, runs: int, seconds: f
 
     def mutate(data: bytes, longest: int, number: int) -> bytes:
         chance = Random(number)
-        tree = fuzz_layers.decoded(data, "x")
+        # Most of what is found to be new is refused, and so is what comes of it.
+        afresh = chance.random() < _AFRESH
+        tree = chance.choice(trees) if afresh else fuzz_layers.decoded(data, "x")
         return fuzz_layers.mutated(tree, chance, raw, names, pieces, reader.changes).encoded()[
             :longest
         ]
