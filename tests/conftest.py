@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from httpserver import Server, running
+from tinydata import TINY, fill, isolated, publish
 
 from mnistprep import Dataset, Split
+from mnistprep.catalog import Published
 
 # torchvision registers operators for a CUDA build of PyTorch when it is imported; beside a CPU
 # build that fails, and the datasets and transforms that the tests read with do not need them.
@@ -29,6 +33,26 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("MNISTPREP_HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv("MNISTPREP_OFFLINE", "1")
     monkeypatch.delenv("MNISTPREP_MIRROR", raising=False)
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty cache, settings untouched from outside, and short waits for servers."""
+    return isolated(monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def server(cache: Path) -> Iterator[Server]:
+    """A server with the files of the tiny dataset, compressed."""
+    with running() as server:
+        fill(server, "", TINY)
+        yield server
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch, server: Server) -> Published:
+    """The tiny dataset, published on the server."""
+    return publish(monkeypatch, (server.base,))
 
 
 def digits_folder() -> Path | None:

@@ -4,11 +4,10 @@ import gzip
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from httpserver import Server, refusing, running
+from httpserver import Server, refusing
 from tinydata import (
     BODY,
     FIRST,
@@ -16,9 +15,7 @@ from tinydata import (
     OTHER,
     TINY,
     assert_fetched,
-    fill,
     in_new_process,
-    isolated,
     keras_npz,
     publish,
 )
@@ -35,25 +32,7 @@ from mnistprep.errors import (
     UsageError,
 )
 
-
-@pytest.fixture(autouse=True)
-def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty cache for every test, untouched by settings from outside."""
-    return isolated(monkeypatch, tmp_path)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A server with the four tiny files, compressed."""
-    with running() as server:
-        fill(server, "", TINY)
-        yield server
-
-
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch, server: Server) -> Published:
-    """The tiny dataset, published on the server."""
-    return publish(monkeypatch, (server.base,))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 class Watcher:

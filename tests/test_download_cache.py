@@ -21,9 +21,7 @@ from tinydata import (
     TINY,
     assert_fetched,
     assert_nothing,
-    fill,
     in_new_process,
-    isolated,
     publish,
 )
 
@@ -32,26 +30,7 @@ from mnistprep.download import fetch
 from mnistprep.errors import FetchError, TargetError, UsageError
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="links, pipes and locks as Linux has")
-
-
-@pytest.fixture(autouse=True)
-def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty cache for every test, untouched by settings from outside."""
-    return isolated(monkeypatch, tmp_path)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A server with the four tiny files, compressed."""
-    with running() as server:
-        fill(server, "", TINY)
-        yield server
-
-
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch, server: Server) -> Published:
-    """The tiny dataset, published on the server."""
-    return publish(monkeypatch, (server.base,))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def as_folder(path: Path, elsewhere: Path) -> None:

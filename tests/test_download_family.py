@@ -16,7 +16,6 @@ import pytest
 from click.testing import CliRunner
 from httpserver import Fault, Handler, Server, etag_of, plain, running, status
 from test_family import emnist_files, put, qmnist_files, same, upright
-from tinydata import isolated
 from zippeddata import BODY, DIGITS, FILES, LETTERS, ZIP, parts, publish_zip, published, sent
 
 import mnistprep
@@ -25,12 +24,6 @@ from mnistprep.catalog import Content
 from mnistprep.dataset import Dataset, Split
 from mnistprep.download import fetch
 from mnistprep.errors import FetchError, OfflineError
-
-
-@pytest.fixture
-def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty cache for every test, untouched by settings from outside."""
-    return isolated(monkeypatch, tmp_path)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email.utils import formatdate
 from pathlib import Path
 
@@ -30,7 +30,6 @@ from tinydata import (
     assert_nothing,
     fill,
     in_new_process,
-    isolated,
     publish,
     wait_until,
 )
@@ -41,25 +40,7 @@ from mnistprep.catalog import Published
 from mnistprep.download import fetch
 from mnistprep.errors import FetchError, TargetError
 
-
-@pytest.fixture(autouse=True)
-def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty cache for every test, untouched by settings from outside."""
-    return isolated(monkeypatch, tmp_path)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A server with the four tiny files, compressed."""
-    with running() as server:
-        fill(server, "", TINY)
-        yield server
-
-
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch, server: Server) -> Published:
-    """The tiny dataset, published on the server."""
-    return publish(monkeypatch, (server.base,))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ from tinydata import (
     assert_fetched,
     assert_nothing,
     fill,
-    isolated,
     publish,
 )
 
@@ -27,18 +25,7 @@ from mnistprep.errors import FetchError, UsageError
 CERTIFICATES = CERTIFICATE.parent / "certificates"  # each trusted by itself but for one thing
 
 
-@pytest.fixture(autouse=True)
-def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty cache for every test, untouched by settings from outside."""
-    return isolated(monkeypatch, tmp_path)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A server with the four tiny files, compressed; a proxy to anywhere, too."""
-    with running() as server:
-        fill(server, "", TINY)
-        yield server
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def test_tls_is_verified_with_the_bundle_of_the_environment(

@@ -24,7 +24,6 @@ from httpserver import (
     running,
     status,
 )
-from tinydata import isolated
 from zippeddata import BODY, FILES, ZIP, parts, publish_zip
 
 from mnistprep.download import fetch
@@ -35,10 +34,7 @@ TAIL = f"bytes {SIZE - 65536}-{SIZE - 1}/{SIZE}"
 HEAD = f"HTTP/1.1 206 Partial\r\nContent-Range: {TAIL}\r\n".encode()
 
 
-@pytest.fixture(autouse=True)
-def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty cache for every test, untouched by settings from outside."""
-    return isolated(monkeypatch, tmp_path)
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture

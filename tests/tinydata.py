@@ -28,7 +28,6 @@ NAMES = (
 )
 FIRST = NAMES[0] + ".gz"
 CERTIFICATE = Path(__file__).with_name("localhost.pem")
-REPOSITORY = Path(__file__).parent.parent
 
 
 def idx_files(seed: int) -> dict[str, bytes]:
