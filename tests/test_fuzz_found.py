@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
@@ -262,3 +263,24 @@ def test_compressed_data_that_end_too_early(tmp_path: Path) -> None:
     path = tmp_path / "x.mat"
     path.write_bytes(_mat5.HEADER + struct.pack("<II", 15, len(body)) + body)
     refused(path, "damaged compressed data", "mat")
+
+
+def test_a_table_without_rows_near_its_start(tmp_path: Path) -> None:
+    """Names that are numbers, then more empty lines than are looked at, then rows."""
+    row = ",".join(["1"] * 65)
+    path = tmp_path / "x.csv"
+    path.write_text(",".join(map(str, range(65))) + "\n" * 400 + f"{row}\n" * 4)
+    refused(path, "name the columns", "csv")
+
+
+def test_a_large_number_in_a_first_line(tmp_path: Path) -> None:
+    """Whether a line counts up is not found out by counting to what is in it."""
+    path = tmp_path / "x.csv"
+    path.write_text("0,999999999,2,3,4,5,6\n")
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError):
+            mnistprep.read(path, "csv", workers=1)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()

@@ -186,7 +186,7 @@ def _without_names(table: Table, sidecar: Sidecar | None, columns: list[int]) ->
     texts = [k for k, number in words.items() if 3 * number > len(rows)]
     if len(texts) == 1 and _is_square(count - 1):
         return _labelled(table, columns, texts[0], sidecar)
-    counting = len(rows) > 2 and _counts_up(rows[: len(table.first)])
+    counting = bool(table.first) and len(rows) > 2 and _counts_up(rows[: len(table.first)])
     if counting and _is_square(count - 2) and not _is_square(count - 1):
         found = _without_names(table, sidecar, columns[1:])
         note = f"{table.file}: the first column counts the rows and is left out"

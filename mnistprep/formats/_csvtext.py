@@ -345,7 +345,7 @@ def _names(path: Path, found: list[bytes], separator: bytes, own: bool) -> tuple
         _refuse_mangled(path, fields, second)
     numbers = [int(field) for field in fields if re.fullmatch("[0-9]{1,9}", field)]
     counted = len(numbers) > 1 and min(numbers) in (0, 1)
-    counted &= sorted(numbers) == list(range(min(numbers, default=0), max(numbers, default=0) + 1))
+    counted &= sorted(numbers) == [min(numbers, default=0) + k for k in range(len(numbers))]
     counted &= len(numbers) + len(words) + fields.count("") == len(fields)
     if counted and len(numbers) >= _COUNTED:
         return fields

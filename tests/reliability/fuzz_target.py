@@ -64,6 +64,8 @@ class Attempts:
         self.place, self.temporary = folder / "in", folder / "tmp"
         for made in (self.place, self.temporary, folder / "failed"):
             made.mkdir(parents=True, exist_ok=True)
+        for used in (self.place, self.temporary):  # by a process that has crashed
+            _empty(used)
         self.before, tempfile.tempdir = tempfile.tempdir, str(self.temporary)
         self.watch = WATCH
         self.watch.start(self.temporary)
