@@ -20,6 +20,8 @@ _OTHERS = (
     (b"Rar!\x1a\x07", "a RAR archive, which is not opened; unpack it first"),
     (b"L\0\0\0\1\x14\2\0", "a Windows shortcut, not the data"),
     (b"%PDF-", "a PDF document, not data"),
+    (b"%!PS", "a PostScript document, not data"),
+    (b"\xc5\xd0\xd3\xc6", "a PostScript document, not data"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document; save it as CSV"),
     (b"(\xb5/\xfd", "compressed with zstd, which is not opened; decompress it first"),
     (b"\x04\"M\x18", "compressed with LZ4, which is not opened; decompress it first"),

@@ -29,11 +29,17 @@ _END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
 _NETPBM = re.compile(  # magic, width, height, with comments between; the largest value
     rb"P[2356](?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+(\d{1,9})(?=\s)"
 )
+_TRANSPARENT = "partly transparent; put it on a background first"
 QUICK = -1
 _BATCH = 80 << 10  # bytes of pictures encoded at once: what is made of them stays in the cache
 _SMALL = 4096  # bytes of a picture for which the code of its own costs more than it saves
 _BEGIN = b"IDAT\x78\x01"  # of a zlib stream: deflate, a window of 32 KB, no dictionary
-_BITS_PER_SAMPLE = 258  # a tag of TIFF
+_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # tags of TIFF
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by the colour type
+_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+_PASSES = (  # of Adam7: the first line and column of each, and the steps between them
+    (0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)
+)  # fmt: skip
 _HEAD = len(SIGNATURE) + 25  # bytes up to the end of IHDR
 
 
@@ -153,21 +159,27 @@ def examine(data: bytes, where: object) -> tuple[NDArray[np.uint8], Kind]:
 
     from PIL import Image, UnidentifiedImageError
 
+    from mnistprep._pillow import STORED, opened
+
     _check_depth(data, where)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # such as of odd tags; what matters is compared
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
+            with opened(io.BytesIO(data), STORED) as image:
                 if image.width * image.height > _limits.pixels(len(data)):
                     raise Image.DecompressionBombError
                 if (frames := getattr(image, "n_frames", 1)) > 1:
                     raise FormatError(f"{where}: holds {frames} pictures, expected one")
-                _check_chunks(data, where)
+                colours = _checked(data, where) if data.startswith(SIGNATURE) else None
                 image.load()
+                if image.mode == "P" and colours and np.asarray(image).max() >= colours:
+                    raise FormatError(f"{where}: a damaged picture (it uses colours it has not)")
                 return _exact(image, where), Kind(_lossy(image, data), image.mode[0] in "1LIF")
     except UnidentifiedImageError:
-        told = _foreign.of(data[:1024], len(data)) or "not a picture that can be read"
+        told = _foreign.of(data[:1024], len(data)) or (
+            "not a picture that can be read; expected PNG, BMP, GIF, TIFF, WebP, PGM, PPM or JPEG"
+        )
         raise FormatError(f"{where}: {told}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise FormatError(f"{where}: a picture far larger than its file; {_limits.RAISE}") from None
@@ -177,16 +189,46 @@ def examine(data: bytes, where: object) -> tuple[NDArray[np.uint8], Kind]:
         raise FormatError(f"{where}: a damaged picture ({str(error)[:80]})") from None
 
 
-def _check_chunks(data: bytes, where: object) -> None:
-    """Compare the checksums of a PNG; Pillow passes over those of the pixels."""
+def _checked(data: bytes, where: object) -> int:
+    """Compare checksums, chunks and lines of a PNG, which Pillow takes in nearly any number.
+
+    Returns how many colours its palette has. What is missing Pillow makes black.
+    """
+    chunks: dict[bytes, list[bytes]] = {kind: [] for kind in _CRITICAL}
     at = len(SIGNATURE)
-    while data.startswith(SIGNATURE):
+    while not chunks[b"IEND"]:
         stop = at + 8 + int.from_bytes(data[at : at + 4], "big")
         if zlib.crc32(data[at + 4 : stop]).to_bytes(4, "big") != data[stop : stop + 4]:
             raise FormatError(f"{where}: a damaged picture (wrong checksum, or truncated)")
-        if data[at + 4 : at + 8] == b"IEND":
-            return
+        kind = data[at + 4 : at + 8]
+        if kind in chunks:
+            chunks[kind].append(data[at + 8 : stop])
+        elif not kind[:1].islower():
+            raise FormatError(f"{where}: a damaged picture (a chunk {kind!r}, which no PNG has)")
         at = stop + 4
+    headers, palettes = chunks[b"IHDR"], chunks[b"PLTE"]
+    if [len(header) for header in headers] != [13] or len(palettes) > 1:
+        raise FormatError(f"{where}: a damaged picture (more than one header or palette)")
+    if headers[0][9] == 3 and not palettes:
+        raise FormatError(f"{where}: a damaged picture (no palette)")
+    expected = _expected(headers[0])
+    engine = zlib.decompressobj()
+    lines = engine.decompress(b"".join(chunks[b"IDAT"]), expected + 1)
+    if len(lines) != expected or not engine.eof:
+        raise FormatError(f"{where}: a damaged picture (fewer or more lines than it says)")
+    return len(palettes[0]) // 3 if palettes else 0
+
+
+def _expected(header: bytes) -> int:
+    """The bytes of the filtered lines of a PNG with that IHDR."""
+    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
+    bits = depth * _SAMPLES[colour]
+    size = 0
+    for line, column, down, right in _PASSES if interlaced else ((0, 0, 1, 1),):
+        columns, lines = -(-(width - column) // right), -(-(height - line) // down)
+        if columns > 0 and lines > 0:
+            size += lines * (1 + (columns * bits + 7) // 8)
+    return size
 
 
 def _check_depth(data: bytes, where: object) -> None:
@@ -194,6 +236,8 @@ def _check_depth(data: bytes, where: object) -> None:
     if data.startswith(SIGNATURE) and len(data) > 25 and data[24] == 16 and data[25] != 0:
         raise FormatError(f"{where}: 16 bits a channel in colour have no exact 8-bit form")
     top = _NETPBM.match(data)
+    if data.startswith(b"P") and not (top or data.startswith((b"P1", b"P4"))):
+        raise FormatError(f"{where}: a damaged picture (its header is not a plain one of netpbm)")
     if top and int(top[1]) not in (1, 255, 65535):
         raise FormatError(f"{where}: brightness up to {int(top[1])}, expected 255")
 
@@ -208,6 +252,10 @@ def _exact(image, where: object) -> NDArray[np.uint8]:  # type: ignore[no-untype
     bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
     if image.mode == "L" and "transparency" not in image.info:
         return np.asarray(image)
+    if image.mode in ("1", "I", "I;16", "I;16B") and "transparency" in image.info:
+        raise FormatError(f"{where}: {_TRANSPARENT}")
+    if max(bits) > 8 and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0:
+        raise FormatError(f"{where}: more than 8 bits a pixel, of which 0 is white")
     if image.mode.startswith("I"):
         return _of_words(np.asarray(image), where)
     if image.mode not in ("1", "L", "P", "LA", "PA", "RGB", "RGBA") or max(bits) > 8:
@@ -216,7 +264,7 @@ def _exact(image, where: object) -> NDArray[np.uint8]:  # type: ignore[no-untype
         return np.asarray(image.convert("L"))
     pixels = np.asarray(image.convert("RGBA"))
     if (pixels[:, :, 3] != 255).any():
-        raise FormatError(f"{where}: partly transparent; put it on a background first")
+        raise FormatError(f"{where}: {_TRANSPARENT}")
     red, green, blue = pixels[:, :, 0], pixels[:, :, 1], pixels[:, :, 2]
     if np.array_equal(red, green) and np.array_equal(red, blue):
         return np.ascontiguousarray(red)

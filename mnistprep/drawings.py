@@ -21,6 +21,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from mnistprep import _ink, _limits
 from mnistprep._arrays import Images
 from mnistprep._files import existing, head
+from mnistprep._pillow import DRAWN, opened
 from mnistprep._text import printable
 from mnistprep._workers import spans
 from mnistprep.errors import FormatError, MnistprepError, UsageError
@@ -49,7 +50,7 @@ def open_picture(path: Path) -> Image.Image:
         raise UsageError(f"{name} is not a regular file; give a picture")
     with _translated(name):
         try:
-            picture: Image.Image = Image.open(path)
+            picture = opened(path, DRAWN)
         except UnidentifiedImageError:
             if head(path, 11)[4:] in _HEIC:
                 raise FormatError(

@@ -49,7 +49,9 @@ def _refuse_null(data: Any, column: Any, where: str, row: int) -> None:
 
 def is_bare(data: bytes, shape: tuple[int, ...] | None) -> bool:
     """Whether bytes are as many as the pixels of a picture, and are no encoded picture."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
+
+    from mnistprep._pillow import DRAWN, opened
 
     side = math.isqrt(len(data))
     if not data or len(data) != (side * side if shape is None else math.prod(shape)):
@@ -57,7 +59,7 @@ def is_bare(data: bytes, shape: tuple[int, ...] | None) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            Image.open(io.BytesIO(data)).close()
+            opened(io.BytesIO(data), DRAWN).close()
     except UnidentifiedImageError:
         return not data.startswith(_png.SIGNATURE)
     except Exception:  # Pillow knows the form, whatever it thinks of the rest
