@@ -291,6 +291,12 @@ def _compare(
                 problems[-1] += "; --mirror says where to get what it should be, to find the place"
             if true is not None and true.parts(split):
                 problems += differences(found, true, split, source.places)
+    for split in () if splits else sorted(digests.keys() - set(truth.splits())):
+        if count := sum(map(len, found.parts(split))):
+            problems.append(
+                f"{where}: {truth.title} has no {split} examples, and here are {count:,}; "
+                "--split NAME says which to compare"
+            )
     if problems:
         return WRONG, problems
     return (OTHER if OTHER in orders else ORIGINAL), []

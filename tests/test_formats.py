@@ -368,3 +368,16 @@ def test_a_file_for_each_split(tmp_path: Path, name: str) -> None:
 def test_the_split_that_a_name_says(name: str, expected: str | None) -> None:
     """A word of the name begins it; other words that begin alike do not count."""
     assert named_split(name) == expected
+
+
+def test_data_that_is_beside_what_is_read_is_told_of(tmp_path: Path) -> None:
+    """Of two datasets in a folder one is read, with a note, unless somebody says which."""
+    whole = mnistprep.load("synth:20,10")
+    for name, split in (("train.npz", "train"), ("test.csv", "test")):
+        half = Dataset("half", {split: whole.splits[split]}, whole.classes)
+        mnistprep.write(half, tmp_path / name, provenance=False)
+    for format, told in ((None, 1), ("csv", 0)):
+        notes = Notes()
+        found = mnistprep.read(tmp_path, format, progress=notes)
+        assert list(found.splits) == ["test"]
+        assert ["not read: train.npz (npz)" in note for note in notes.notes] == [True] * told

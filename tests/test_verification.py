@@ -134,6 +134,16 @@ def test_a_missing_split_is_wrong_unless_it_was_not_asked_for(
     assert mnistprep.verify(path, source=small, splits=["test"], train=False).right
 
 
+def test_a_split_that_the_source_has_not_is_wrong(tmp_path: Path, small: Dataset) -> None:
+    """Pictures that nothing vouches for are no part of what is right, unless they are left out."""
+    path = mnistprep.write(small, tmp_path / "x.npz")
+    source = Dataset(small.name, {"train": small.splits["train"]}, small.classes)
+    report = mnistprep.verify(path, source=source, train=False)
+    assert report.exit_code == 1
+    assert "has no test examples, and here are 60" in str(report)
+    assert mnistprep.verify(path, source=source, splits=("train",), train=False).right
+
+
 def test_a_damaged_file_is_a_problem_not_an_exception(tmp_path: Path, small: Dataset) -> None:
     """What cannot be read is in the report, with the file's name."""
     path = mnistprep.write(small, tmp_path / "x.npz")

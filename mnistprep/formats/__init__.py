@@ -45,7 +45,7 @@ FORMATS: dict[str, str] = {
 _RESERVED = ("dataset", "path", "progress", "workers")  # arguments of `write` that are no options
 _KNOWN = f"known formats: {', '.join(FORMATS)}"
 _PICTURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"BM", b"GIF8")
-_LOOK = 100  # files of a folder that nothing recognises, to say what they are
+_LOOK = 100  # files of a folder that are looked at to say what they are
 Verb = Literal["read", "write"]
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -128,6 +128,21 @@ def split_files(inside: Mapping[Path, list[str]]) -> tuple[str, dict[str, Path]]
     if len(found) < 2 or len(splits) != len(found) or len(formats) != 1:
         return None
     return formats.pop(), {split: splits[split] for split in SPLITS if split in splits}
+
+
+def besides(folder: Path, name: str) -> list[str]:
+    """The files in a folder of the format `name` that are data of another, to be told of.
+
+    Not of a tree of pictures, whose reader says itself what it has ignored.
+    """
+    others: list[str] = []
+    for file in visible(folder)[:_LOOK] if name != "imagefolder" else ():
+        if not file.is_file() or head(file, 8).startswith(_PICTURES):
+            continue
+        known = matches(file)
+        if known and not {name, name.removesuffix("-gz"), f"{name}-gz"} & set(known):
+            others.append(f"{file.name} ({' or '.join(known)})")
+    return others
 
 
 def matches(path: Path) -> list[str]:
