@@ -2,69 +2,107 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import re
-import warnings
 import zipfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mnistprep import _limits
+from mnistprep import _limits, _torchpickle
 from mnistprep._files import head
 from mnistprep.errors import FormatError, MissingDependency
 
-_PICKLE = 4 << 20  # bytes of the pickle in a zip; each may take a hundred of memory
+_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # before PyTorch 1.6: a pickled magic number
+_PICKLE = 4 << 20  # bytes that say how the tensors lie; each may take a hundred of memory
+
+
+def is_one(path: Path) -> bool:
+    """Whether `path` starts as torch.save starts a file; other zips do so too."""
+    return head(path, len(_LEGACY)).startswith((b"PK\3\4", _LEGACY))
 
 
 def load(path: Path) -> Any:
-    """The content, on the CPU, memory-mapped where the file allows; raises FormatError."""
+    """The content, on the CPU, memory-mapped where the file allows; raises FormatError.
+
+    It holds plain tensors, numbers, texts, lists, tuples and dicts, and, rarely, types and sizes.
+    """
     torch = require("reading it")
-    mapped = head(path, 2) == b"PK"
+    if not is_one(path):
+        raise FormatError(f"{path}: not a file of torch.save")
     try:
-        _check_size(path)
+        mapped = _checked(path, torch)
         try:
-            with warnings.catch_warnings():
-                # That it looks like a program is said below, as an error.
-                warnings.filterwarnings("ignore", message=".*TorchScript", category=UserWarning)
-                return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
         except UnicodeEncodeError:  # a locale that cannot spell the path to PyTorch
             with path.open("rb") as file:
                 return torch.load(file, map_location="cpu", weights_only=True)
-    except FormatError:
-        raise
+    except FormatError as error:
+        said, prefix = str(error), f"{path}: "
+        raise FormatError(said if said.startswith(prefix) else prefix + said) from None
     except pickle.UnpicklingError as error:
-        wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
-        named = f"{wanted[1]!r}, which is no tensor" if wanted else "something else than tensors"
-        raise FormatError(f"{path}: it wants {named}; nothing of it was run") from None
+        operation = re.search(r"Unsupported operand \d+", str(error))
+        reason = operation[0].lower() if operation else "no plain tensors"
+        raise FormatError(
+            f"{path}: PyTorch does not open it without trusting it ({reason}): save it with "
+            "torch.save as it is by default; nothing of it was run"
+        ) from None
     # A damaged file makes the loader raise nearly anything.
     except Exception as error:
-        if "TorchScript archives" in str(error):
-            raise FormatError(
-                f"{path}: a TorchScript model, not a dataset; nothing was run"
-            ) from None
         reason = f"{type(error).__name__}: {str(error).splitlines()[0][:80] if str(error) else ''}"
         raise FormatError(
             f"{path}: a truncated or damaged PyTorch file: get it again ({reason})"
         ) from None
 
 
-def _check_size(path: Path) -> None:
-    """Raise FormatError for a zip that becomes too large, or whose pickle has too many steps."""
-    if head(path, 2) != b"PK":
-        return
+def _checked(path: Path, torch: ModuleType) -> bool:
+    """Refuse what holds more than plain tensors, or too much; whether the file can be mapped."""
+    if head(path, 2) == b"PK":
+        return _check_zip(path, torch)
+    start = head(path, _PICKLE)
+    stream = io.BytesIO(start)
+    try:
+        _torchpickle.check_stream(stream, path.stat().st_size)
+    except FormatError:
+        raise
+    except Exception:
+        if stream.read(1) or len(start) < _PICKLE:
+            raise
+        raise FormatError(_too_long(f"more than {_PICKLE:,}")) from None
+    return False
+
+
+def _check_zip(path: Path, torch: ModuleType) -> bool:
     with zipfile.ZipFile(path) as archive:
         members, size = archive.infolist(), path.stat().st_size
     if sum(member.file_size for member in members) > _limits.most(size):
         raise FormatError(
-            f"{path}: {size:,} bytes that become more than {_limits.most(size):,}; {_limits.RAISE}"
+            f"{size:,} bytes that become more than {_limits.most(size):,}; {_limits.RAISE}"
         )
-    for member in members:
-        if member.filename.endswith("data.pkl") and member.file_size > _PICKLE:
-            raise FormatError(
-                f"{path}: {member.file_size:,} bytes that say how the tensors lie, more than any "
-                "dataset or model has; refused"
-            )
+    sizes = {member.filename: member.file_size for member in members}
+    names = [name for name in sizes if name.lower().endswith("/data.pkl")]
+    # PyTorch finds members whatever the case of their letters.
+    if len(names) != 1 or len({name.lower() for name in sizes}) != len(members):
+        raise FormatError("names that are there twice, or no data.pkl; not a file of torch.save")
+    if sizes[names[0]] > _PICKLE:
+        raise FormatError(_too_long(f"{sizes[names[0]]:,}"))
+    with path.open("rb") as file:  # by PyTorch's own reader, so that it is what PyTorch will see
+        reader = torch._C.PyTorchFileReader(file)
+        if reader.has_record("constants.pkl"):
+            raise FormatError("a TorchScript model, not a dataset; nothing was run")
+        data = reader.get_record("data.pkl")
+    folder = names[0][: -len("data.pkl")] + "data/"
+    _torchpickle.check_zipped(
+        io.BytesIO(data),
+        {name.removeprefix(folder): n for name, n in sizes.items() if name.startswith(folder)},
+    )
+    # PyTorch maps the bytes of others as they lie, compressed.
+    return all(member.compress_type == zipfile.ZIP_STORED for member in members)
+
+
+def _too_long(size: str) -> str:
+    return f"{size} bytes that say how the tensors lie, more than any dataset or model has; refused"
 
 
 def save(content: Any, path: Path) -> None:

@@ -18,7 +18,8 @@ from mnistprep._progress import Progress, quiet
 from mnistprep._text import printable
 from mnistprep.dataset import Dataset, Split
 from mnistprep.errors import DataError, UnknownName, UsageError
-from mnistprep.training import Trained, load_checkpoint, probabilities
+from mnistprep.training import Trained, load_checkpoint
+from mnistprep.training.trainer import checked_probabilities
 
 Counts = npt.NDArray[np.int64]
 
@@ -278,7 +279,7 @@ def _walk(
     at = 0
     progress.start(what, len(part), "examples")
     for images, labels in part.chunks():
-        shares = probabilities(trained, Split(images, labels))
+        shares = checked_probabilities(trained, Split(images, labels))
         predicted = shares.argmax(axis=1)
         np.add.at(confusion, (labels, predicted), 1)
         for k in np.flatnonzero(predicted != labels).tolist():

@@ -19,7 +19,8 @@ from mnistprep._text import printable
 from mnistprep.convert import PathLike
 from mnistprep.dataset import Split
 from mnistprep.errors import UsageError
-from mnistprep.training import Trained, load_checkpoint, probabilities
+from mnistprep.training import Trained, load_checkpoint
+from mnistprep.training.trainer import checked_probabilities
 
 _WIDTH = 24  # letters of a class name
 _DIGITS = tuple("0123456789")
@@ -105,7 +106,9 @@ def predict(
         names.append(name)
         pictures.append(_seen(image, trained.shape, as_is, printable(name)))
         progress.advance(1)
-    found = probabilities(trained, Split(np.stack(pictures), np.zeros(len(pictures), np.int64)))
+    found = checked_probabilities(
+        trained, Split(np.stack(pictures), np.zeros(len(pictures), np.int64))
+    )
     return [
         Prediction(name, picture, tuple(map(float, shares)), tuple(trained.classes))
         for name, picture, shares in zip(names, pictures, found, strict=True)

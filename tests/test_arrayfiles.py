@@ -167,7 +167,7 @@ PAIR = {"train_images": entry([1, 1, 1], 8, 9), "train_labels": entry([1], 0, 8,
     ("header", "message"),
     [
         ({**PAIR, "train_images": entry([0, 2**60, 2**60], 9, 9)}, "array is too big"),
-        ({**PAIR, "train_images": entry([0, 2**70, 1], 9, 9)}, "Maximum allowed dimension"),
+        ({**PAIR, "train_images": entry([0, 2**70, 1], 9, 9)}, "no plain type, shape"),
         ({**PAIR, "train_images": entry([2**40, 1, 1], 8, 9)}, "needs 1,099,511,627,776 bytes"),
         ({**PAIR, "train_images": entry([1, 1, 1], 8, 2**60)}, "needs 1 bytes at 8"),
         ({**PAIR, "train_images": entry([2, 1, 1], 8, 10)}, "the file has 1; it is truncated"),
@@ -212,9 +212,9 @@ def test_safetensors_is_known_whatever_the_length_of_its_header(tmp_path: Path) 
         ({"a": torch.zeros(3)}, "no arrays named train_images or x_train here, but: a"),
         ({"train_images": torch.zeros(1, 2, 2)}, "go together; one is missing"),
         ({"train_images": torch.zeros(2, 2, 2, dtype=torch.bfloat16)}, "torch.bfloat16"),
-        ({"train_images": torch.zeros(2, 2, 2).to_sparse()}, "is not a plain tensor"),
+        ({"train_images": torch.zeros(2, 2, 2).to_sparse()}, "_rebuild_sparse_tensor"),
         ({"train_images": torch.zeros(1, 1, 1).expand(10**6, 10**3, 10**3)}, "not a plain tensor"),
-        ({"train_images": torch.zeros(2, 2, 2, device="meta")}, "train_images is a"),
+        ({"train_images": torch.zeros(2, 2, 2, device="meta")}, "which no plain tensor needs"),
     ],
 )
 def test_pt_of_something_else(tmp_path: Path, content: object, message: str) -> None:

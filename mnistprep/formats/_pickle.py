@@ -7,11 +7,12 @@ arrays use, from Python 2 protocol 0 to Python 3 protocol 5.
 
 from __future__ import annotations
 
+import math
 import pickle
 import re
 import struct
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from mnistprep._streams import Inflater
 from mnistprep.errors import FormatError
 from mnistprep.formats._scale import to_bytes
+from mnistprep.formats._shapes import check_shape
 
 _LIBRARIES = (
     "joblib",
@@ -80,7 +82,7 @@ def _reconstruct(*_: object) -> Array:
     return Array()
 
 
-def _encode(text: object, codec: object = "latin1", *_: object) -> bytes:
+def encode(text: object, codec: object = "latin1", *_: object) -> bytes:
     if not isinstance(text, str) or _as_text(codec) != "latin1":
         raise FormatError("text in another encoding than latin1")
     return text.encode("latin1")
@@ -107,15 +109,14 @@ def _frombuffer(data: object, dtype: object, shape: object, order: object = "C")
 
 def _build(shape: object, dtype: object, fortran: object, data: object) -> npt.NDArray[np.generic]:
     if isinstance(data, str):
-        data = _encode(data)
+        data = encode(data)
     if (
         not isinstance(dtype, _DType)
         or not isinstance(data, _BYTES)
         or not isinstance(shape, tuple)
-        or not all(type(size) is int and size >= 0 for size in shape)
     ):
         raise FormatError("an array without plain shape, type and bytes")
-    size = int(np.prod(shape, dtype=object)) * dtype.dtype.itemsize
+    size = math.prod(check_shape(shape, "an array")) * dtype.dtype.itemsize
     if size != len(data):
         raise FormatError(f"an array of shape {shape} needs {size:,} bytes, it has {len(data):,}")
     values = np.frombuffer(data, dtype.dtype).reshape(shape, order="F" if fortran else "C")
@@ -128,7 +129,7 @@ _NAMES: dict[tuple[str, str], object] = {
     ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy", "ndarray"): Array,
     ("numpy", "dtype"): _DType,
-    ("_codecs", "encode"): _encode,
+    ("_codecs", "encode"): encode,
     ("collections", "OrderedDict"): _table,
     ("__builtin__", "bytes"): _no_bytes,
     ("numpy.core.numeric", "_frombuffer"): _frombuffer,
@@ -163,8 +164,10 @@ class _Dispatch(dict[int, Any]):
 
 
 # The unpickler in Python, not the one in C: its memo is a dict that a hostile index cannot blow up.
-class _Unpickler(pickle._Unpickler):
-    def __init__(self, stream: Inflater) -> None:
+class Unpickler(pickle._Unpickler):
+    """Interprets pickles of arrays; what other pickles may hold, a class made of it says."""
+
+    def __init__(self, stream: Inflater | IO[bytes]) -> None:
         super().__init__(stream, encoding="bytes")  # type: ignore[arg-type]  # reads bytearrays
         self.memo = _Memo()
         self.dispatch = _Dispatch(self.dispatch)  # type: ignore[misc]  # of this one alone
@@ -197,18 +200,23 @@ class _Unpickler(pickle._Unpickler):
     def load_bytes(self: Any) -> None:  # the original reserves whatever size the pickle claims
         self.append(self.read(struct.unpack("<Q", self.read(8))[0]))
 
+    def check_key(self, key: object) -> None:
+        """Refuse what is no name: others can be chosen so that a table of them takes for ever."""
+        if not isinstance(key, (str, bytes)):
+            raise _Refused(f"a table by {type(key).__name__}, where arrays go by names")
+
     def load_setitem(self: Any) -> None:
-        _check_key(self.stack[-2])
+        self.check_key(self.stack[-2])
         super().load_setitem()  # type: ignore[misc]
 
     def load_setitems(self: Any) -> None:
         for key in self.stack[::2]:
-            _check_key(key)
+            self.check_key(key)
         super().load_setitems()  # type: ignore[misc]
 
     def load_dict(self: Any) -> None:
         for key in self.stack[::2]:
-            _check_key(key)
+            self.check_key(key)
         super().load_dict()  # type: ignore[misc]
 
     def load_set(self: Any) -> None:
@@ -226,12 +234,6 @@ class _Unpickler(pickle._Unpickler):
     }
 
 
-def _check_key(key: object) -> None:
-    """Refuse what is no name: others can be chosen so that a table of them takes for ever."""
-    if not isinstance(key, (str, bytes)):
-        raise _Refused(f"a table by {type(key).__name__}, where arrays go by names")
-
-
 def _text(name: object) -> str:
     return name.decode("latin1") if isinstance(name, bytes) else str(name)
 
@@ -243,7 +245,7 @@ def load(stream: Inflater) -> object:
     for one that is damaged.
     """
     try:
-        content = _Unpickler(stream).load()
+        content = Unpickler(stream).load()
         if stream.read(1):  # reaches the end, where gzip's checksum is compared
             raise FormatError("something follows the pickle")
         return content
@@ -294,7 +296,7 @@ def dump(pairs: Iterable[tuple[Iterator[bytes], str, tuple[int, ...]]]) -> Itera
     """
     yield b"\x80\x02"
     for count, (chunks, code, shape) in enumerate(pairs, start=1):
-        size = int(np.prod(shape, dtype=object)) * int(code[1:])
+        size = math.prod(shape) * int(code[1:])
         yield (
             b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
             b"(K\x01(" + b"".join(map(_integer, shape)) + b"t"

@@ -67,13 +67,16 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
         x, y = (part.values if isinstance(part, _pickle.Array) else None for part in pair)
         if x is None or y is None:
             raise FormatError(f"{path}: {name} is not a pair of arrays")
-        if len(x):  # an absent split is written as one without examples
+        if not x.ndim:
+            raise FormatError(f"{path}: {name}: x is a single number, not (N, height * width)")
+        if len(x) or y.size:  # an absent split is written as one without examples
             labels, width = _labels(y, f"{path}: {name}")
             widths.append(width)
             splits[name] = Split(_pictures(x, f"{path}: {name}"), labels)
             progress.advance(len(x))
     if not splits:
         raise FormatError(f"{path}: it holds no pictures")
+    _named.note_shape(splits, path, progress)
     return Dataset(path.name, splits, _named.of_classes(None, splits, widths, path))
 
 
@@ -89,7 +92,7 @@ def _from_table(path: Path, content: dict[object, object], progress: Progress) -
             raise FormatError(f"{path}: {printable(name, 80)!r} in it is not an array of numbers")
         means = _named.meaning(name)
         arrays[name] = _one_hot(values) if means and means.role == "labels" else values
-    dataset = _named.dataset(str(path), path.name, arrays, None)
+    dataset = _named.dataset(str(path), path.name, arrays, None, progress=progress)
     progress.advance(len(dataset))
     return dataset
 
@@ -129,7 +132,9 @@ def _labels(values: _named.Array, where: str) -> tuple[npt.NDArray[np.int64], in
     if values.ndim == 2:
         return _named.numbers(_one_hot(values), len(values), f"{where}: y")
     if values.ndim != 1 or values.dtype.kind not in "iu":
-        raise FormatError(f"{where}: y must be one integer an example, not {values.dtype}")
+        raise FormatError(
+            f"{where}: y must be one integer an example, not {values.dtype} of shape {values.shape}"
+        )
     return values.astype(np.int64), 0
 
 

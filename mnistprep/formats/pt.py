@@ -6,7 +6,7 @@
 
 A zip as torch.save writes it; the bytes depend on PyTorch's version but not on the file's name.
 Memory-mapped on reading. torchvision's own caches (training.pt and test.pt, a pair of tensors) are
-read too. A file that asks for anything but tensors is refused by PyTorch's restricted unpickler.
+read too. A file that asks for anything but plain tensors is refused before PyTorch opens it.
 """
 
 from __future__ import annotations
@@ -32,16 +32,14 @@ from mnistprep.formats._splits import named_split
 SUFFIXES: tuple[str, ...] = (".pt", ".pth")
 DEFAULT_OUTPUT = "{name}.pt"
 NEEDS: tuple[str, ...] = ("torch",)
-_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # before PyTorch 1.6: a pickled magic number
 
 
 def sniff(path: Path) -> bool:
     """Whether `path` is a file of torch.save: a zip with a data.pkl, or the older stream."""
-    start = head(path, len(_LEGACY))
-    if start == _LEGACY:
-        return True
-    if not start.startswith(b"PK"):
+    if not _torchfile.is_one(path):
         return False
+    if head(path, 2) != b"PK":
+        return True
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("/data.pkl") for name in archive.namelist())
@@ -72,7 +70,7 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
     arrays = {
         str(key): _array(value, f"{path}: {str(key)[:40]}", torch) for key, value in content.items()
     }
-    dataset = _named.dataset(str(path), path.name, arrays, classes)
+    dataset = _named.dataset(str(path), path.name, arrays, classes, progress=progress)
     progress.advance(len(dataset))
     return dataset
 
@@ -88,6 +86,7 @@ def _array(value: object, where: str, torch: ModuleType) -> _named.Array:
         return np.array(value, np.int64)
     if (
         not isinstance(value, torch.Tensor)
+        or value.device.type != "cpu"
         or value.layout != torch.strided
         or value.is_quantized
         or value.nbytes > value.untyped_storage().nbytes()  # a small tensor expanded

@@ -23,10 +23,12 @@ import numpy as np
 from mnistprep._arrays import map_bytes
 from mnistprep._files import head
 from mnistprep._progress import Progress, quiet
+from mnistprep._text import printable
 from mnistprep.dataset import Dataset
 from mnistprep.errors import FormatError
 from mnistprep.formats import _named
 from mnistprep.formats._scale import to_unit
+from mnistprep.formats._shapes import check_shape
 
 SUFFIXES: tuple[str, ...] = (".safetensors",)
 DEFAULT_OUTPUT = "{name}.safetensors"
@@ -56,11 +58,10 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
     for name, entry in header.items():
         try:
             dtype = np.dtype(_DTYPES[entry["dtype"]])
-            shape, (first, last) = tuple(entry["shape"]), entry["data_offsets"]
-            if not all(type(n) is int and n >= 0 for n in (*shape, first, last)):
-                raise ValueError
+            shape = check_shape(entry["shape"], name)
+            first, last = check_shape(entry["data_offsets"], name)
             size = math.prod(shape) * dtype.itemsize
-        except (KeyError, TypeError, ValueError):
+        except (FormatError, KeyError, TypeError, ValueError):
             raise FormatError(
                 f"{path}: tensor {name!r} has no plain type, shape and place"
             ) from None
@@ -75,8 +76,9 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
         except ValueError as error:  # sizes beyond an array's, beside a 0
             raise FormatError(f"{path}: tensor {name!r} of shape {shape}: {error}") from None
     _check_cover(path, spans, len(data) - start)
-    names = metadata.get(_named.CLASSES)
-    return _named.dataset(str(path), path.name, arrays, _named.parse_classes(names, str(path)))
+    named = next(filter(_named.is_classes, metadata), "")
+    classes = _named.parse_classes(metadata.get(named), str(path))
+    return _named.dataset(str(path), path.name, arrays, classes, progress=progress)
 
 
 def _length(start: bytes) -> int:
@@ -88,12 +90,23 @@ def _header(path: Path, data: np.ndarray[Any, Any]) -> tuple[dict[str, Any], int
     if len(data) < 8 or length > min(_HEADER_LIMIT, len(data) - 8):
         raise FormatError(f"{path}: the header needs {length:,} bytes, the file has {len(data):,}")
     try:
-        header = json.loads(data[8 : 8 + length].tobytes().decode("utf-8"))
+        text = data[8 : 8 + length].tobytes().decode("utf-8")
+        header = json.loads(text, object_pairs_hook=lambda pairs: _table(pairs, path))
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
         raise FormatError(f"{path}: the header is not a JSON table; the file is damaged")
     return header, 8 + length
+
+
+def _table(pairs: list[tuple[str, Any]], path: Path) -> dict[str, Any]:
+    """A table of the header, in which no name may be twice: readers differ on which counts."""
+    table: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in table:
+            raise FormatError(f"{path}: {printable(name, 80)!r} is in the header twice; damaged")
+        table[name] = value
+    return table
 
 
 def _check_cover(path: Path, spans: list[tuple[int, int]], size: int) -> None:

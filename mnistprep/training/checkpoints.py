@@ -17,6 +17,7 @@ The plain state dict of a model, as a walk-through saves it (`mnist.pth`), is re
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -29,15 +30,21 @@ from mnistprep import _torchfile
 from mnistprep._files import atomic_path, existing, head
 from mnistprep.convert import PathLike
 from mnistprep.dataset import SPLITS, Digest
-from mnistprep.errors import DataError, FormatError, UnsupportedError, UsageError
+from mnistprep.errors import (
+    DataError,
+    FormatError,
+    MnistprepError,
+    UnsupportedError,
+    UsageError,
+)
 from mnistprep.formats import npz
+from mnistprep.formats._shapes import check_shape
 from mnistprep.training import trainer
 from mnistprep.training.recipes import RECIPES, Recipe, get
 from mnistprep.training.results import Epoch, Line, Trained
 
 FORMAT = "mnistprep checkpoint 1"
 _WEIGHTS, _METADATA = "state_dict", "metadata"
-_TORCH = (b"PK", b"\x80\x02")  # a zip, or before PyTorch 1.6 a pickle
 _OWN_MEMBERS = (f"{_WEIGHTS}/hidden.npy", "hidden.npy")  # in an .npz, of a checkpoint or bare
 
 _COUNTS = {"number", "epoch", "batch", *SPLITS}
@@ -86,7 +93,14 @@ def load_checkpoint(path: PathLike, *, recipe: str | None = None, device: Any = 
     Raises MissingPath, FormatError for anything that is no model or is damaged, UsageError for a
     recipe that is not the checkpoint's and a device that is not there.
     """
-    return restored(Path(path), read(existing(Path(path))), recipe=recipe, device=device)
+    where = existing(Path(path))
+    try:
+        content = read(where)
+    except OSError as error:
+        if isinstance(error, MnistprepError):
+            raise
+        raise FormatError(f"cannot read {where}: {error.strerror or error}") from error
+    return restored(where, content, recipe=recipe, device=device)
 
 
 def restored(path: Path, content: Mapping[str, Any], *, recipe: str | None, device: Any) -> Trained:
@@ -116,7 +130,7 @@ def sniff(path: Path) -> bool:
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
             # Damaged, which reading it says.
             return False
-    if not head(path, 4).startswith(_TORCH):
+    if not _torchfile.is_one(path):
         return False
     content = _torchfile.load(path)
     return isinstance(content, dict) and (_WEIGHTS in content or _is_state_dict(content))
@@ -129,7 +143,7 @@ def read(path: Path) -> dict[str, Any]:
     content: Any = None
     if npz.sniff(path):
         content = _nested(npz.load(path), path)
-    elif head(path, 4).startswith(_TORCH):
+    elif _torchfile.is_one(path):
         content = _torchfile.load(path)
     if not isinstance(content, dict) or not (_WEIGHTS in content or _is_state_dict(content)):
         raise FormatError(f"{path}: neither a checkpoint nor a state dict")
@@ -172,12 +186,12 @@ def _parsed(content: Mapping[str, Any]) -> Trained:
     try:
         return _blank(
             RECIPES[name],
-            shape=tuple(int(side) for side in _field(content, "shape", list)),
-            classes=tuple(str(label) for label in _field(content, "classes", list)),
-            mean=_field(scaling, "mean", float),
-            std=_field(scaling, "std", float),
+            shape=check_shape(_field(content, "shape", list), "shape"),
+            classes=_names(_field(content, "classes", list)),
+            mean=_finite(scaling, "mean"),
+            std=_positive(scaling, "std"),
             seed=_field(content, "seed", int),
-            epoch=_field(content, "epoch", int),
+            epoch=_numbers({"epoch": content.get("epoch")})["epoch"],
             history=tuple(Epoch(**_numbers(row)) for row in _field(content, "history", list)),
             lines=tuple(Line(**_numbers(row)) for row in _field(content, "lines", list)),
             dataset=_field(dataset, "name", str),
@@ -188,8 +202,30 @@ def _parsed(content: Mapping[str, Any]) -> Trained:
             },
             versions={str(k): str(v) for k, v in _field(content, "versions", dict).items()},
         )
-    except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, FormatError, TypeError, ValueError) as error:
         raise DataError(str(error)) from None
+
+
+def _names(classes: list[object]) -> tuple[str, ...]:
+    """Names as a Dataset takes them."""
+    names = tuple(name for name in classes if isinstance(name, str))
+    if len(set(names)) < len(classes):
+        raise DataError("classes holds what is no name, or a name twice")
+    return names
+
+
+def _finite(content: Mapping[str, Any], key: str) -> float:
+    value = _field(content, key, float)
+    if not math.isfinite(value):
+        raise DataError(f"{key} is {value}, expected a number")
+    return value
+
+
+def _positive(content: Mapping[str, Any], key: str) -> float:
+    value = _finite(content, key)
+    if value <= 0:
+        raise DataError(f"{key} is {value}, expected a number above 0")
+    return value
 
 
 def _guessed(

@@ -209,6 +209,7 @@ def _fitting(model: nn.Module, found: Mapping[str, torch.Tensor]) -> dict[str, t
             raise DataError(f"weights {name!r}: expected {expected}, found {shape}")
         if (
             not isinstance(weights, torch.Tensor)
+            or weights.device.type != "cpu"
             or weights.layout != torch.strided
             or weights.nbytes > weights.untyped_storage().nbytes()  # a small tensor expanded
         ):

@@ -30,7 +30,7 @@ import numpy.typing as npt
 import mnistprep
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Split
-from mnistprep.errors import UsageError
+from mnistprep.errors import DataError, UsageError
 from mnistprep.training import recipes
 from mnistprep.training.processes import ALONE, launched
 from mnistprep.training.recipes import Recipe
@@ -215,6 +215,17 @@ def probabilities(trained: Trained, split: Split) -> npt.NDArray[np.float32]:
         )
     found = list(library(trained.recipe).outputs(trained, split))
     return np.concatenate(found) if found else np.empty((0, len(trained.classes)), np.float32)
+
+
+def checked_probabilities(trained: Trained, split: Split) -> npt.NDArray[np.float32]:
+    """The same, of a model that gives numbers; raises DataError when one of them is none."""
+    found = probabilities(trained, split)
+    if not np.isfinite(found).all():
+        raise DataError(
+            "the model gives no numbers (nan), so that it predicts nothing: its weights or its "
+            "normalisation are damaged, or of a run that diverged; train it again, or use another"
+        )
+    return found
 
 
 def predict(trained: Trained, split: Split) -> npt.NDArray[np.int64]:
