@@ -21,10 +21,11 @@ from mnistprep.errors import FormatError, MnistprepError
 from mnistprep.formats import _decode, _hub_columns, _hub_pixels, _hub_split, _sidecar
 from mnistprep.formats._decode import Form
 from mnistprep.formats._hub_columns import Columns
-from mnistprep.formats._scale import to_bytes
+from mnistprep.formats._scale import to_bytes, wide
 
 _ROWS = 1000  # in a step of a worker
 _BLOCK = 64 << 20  # bytes of encoded pictures that are decoded at once
+_PROBED = 16  # rows, to know the type of bare pixels by
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ def translated(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         text = printable(" ".join(str(error).split()), 100)
+        if isinstance(error, NotImplementedError):
+            raise FormatError(
+                f"{path}: stored in a way that pyarrow does not read ({text}), or damaged: write "
+                "it with plain types"
+            ) from None
         raise FormatError(f"{path}: a truncated or damaged file: get it again ({text})") from None
 
 
@@ -231,6 +237,11 @@ class _Rows:
         self._check_count(files, at, count)
         assert values is not None  # count is not 0
         images = values if values.dtype == np.uint8 else to_bytes(values, str(first))
+        if images.ndim == 2 and shape is None and (kind := wide(images[:_PROBED].tobytes())):
+            raise FormatError(
+                f"{first}: the bytes of its pixels are {kind} numbers of four bytes each; store "
+                "them as bytes (uint8), or as PNG"
+            )
         found = _hub_pixels.upright(images, shape, str(first))
         if shape is not None and found.shape[1:] != shape:
             raise FormatError(

@@ -8,23 +8,22 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from mnistprep import _extras
+from mnistprep import _extras, _limits
 from mnistprep._text import printable
 from mnistprep.dataset import SPLITS, Labels
 from mnistprep.errors import FormatError
-from mnistprep.formats import _hub_values, _sidecar
+from mnistprep.formats import _hub_values, _hub_wide, _sidecar
 
 OWN = "mnistprep"  # key of the metadata that mnistprep writes
 AUTO = "auto"
 _LABELS = ("label", "labels", "class", "target", "y", "digit", "category", "class_label")
 _IMAGES = ("image", "images", "img", "picture", "pixels", "data", "x", "digit")
 _SPLITS = ("split", "subset", "partition", "usage", "phase", "set", "is_train", "is_test")
-_GRID, _NUMBERED = re.compile(r"(\d{1,6})x(\d{1,6})"), re.compile(r"(.*?)(\d{1,9})")
 _NUMBERS_LIMIT = 10_000  # texts that are numbers up to this are labels, others are names
 
 
@@ -34,8 +33,8 @@ class Columns:
 
     images: the column of pictures, or those of every pixel, row by row; encoded: whether the
     pictures are PNG or the like; label: the column of labels. classes, shape: from the metadata;
-    empty: splits without examples that the metadata name; grid: height and width from the names
-    of pixel columns; split: a column that may say the split of each row; notes: what is not used.
+    empty: splits without examples that the metadata name; grid: the shape from the names of pixel
+    columns; split: a column that may say the split of each row; notes: what is not used.
     """
 
     images: tuple[str, ...]
@@ -44,7 +43,7 @@ class Columns:
     classes: tuple[str, ...] | None = None
     shape: tuple[int, ...] | None = None
     empty: tuple[str, ...] = ()
-    grid: tuple[int, int] | None = None
+    grid: tuple[int, ...] | None = None
     split: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -63,7 +62,7 @@ def find(schema: Any, file: Path, image: str = AUTO, label: str = AUTO) -> Colum
         if name not in schema.names:
             raise FormatError(f"{file}: no column {name!r}, only {_listed(schema.names)}")
     unused = [name for name in schema.names if name not in (*images, labels)]
-    split = next((name for name in unused if name.lower() in _SPLITS), None)
+    split = next((name for name in unused if _may_split(name, schema.field(name).type)), None)
     unused = [name for name in unused if name != split]
     notes = (f"not read: {_listed(unused)}",) if unused else ()
     classes = _classes(features.get(labels), file)
@@ -176,9 +175,15 @@ def _may_label(types: Any, kind: Any) -> bool:
     return not (_is_binary(types, kind) or types.is_nested(kind))
 
 
+def _may_split(name: str, kind: Any) -> bool:
+    types, kind = _extras.load("pyarrow").types, stored(kind)
+    words = _is_text(types, kind) or types.is_integer(kind) or types.is_boolean(kind)
+    return name.lower() in _SPLITS and words
+
+
 def _images(
     schema: Any, file: Path, image: str, label: str
-) -> tuple[tuple[str, ...], bool, tuple[int, int] | None]:
+) -> tuple[tuple[str, ...], bool, tuple[int, ...] | None]:
     """The columns of pictures, whether they are encoded, and the grid that their names span."""
     types = _extras.load("pyarrow").types
     others = [name for name in schema.names if name != label]
@@ -199,16 +204,13 @@ def _images(
         found = named[:1]
     if found:
         return (found[0],), kinds[found[0]] == "encoded", None
-    numbers = [name for name in others if kinds[name] == "number"]
-    grid = _grid(numbers)
-    if grid is not None:
-        return grid
-    wide = _numbered(numbers, file)
+    numbers = {name: schema.field(name).type for name in others if kinds[name] == "number"}
+    wide = _hub_wide.find(numbers, file)
     if wide is None:
         raise FormatError(
             f"{file}: no column of pictures, nor one for each pixel, among {_listed(schema.names)}"
         )
-    return wide, False, None
+    return wide[0], False, wide[1]
 
 
 def _kind(types: Any, kind: Any) -> str:
@@ -238,6 +240,14 @@ def stored(kind: Any) -> Any:
             return kind
 
 
+def _is_text(types: Any, kind: Any) -> bool:
+    return bool(
+        types.is_string(kind)
+        or types.is_large_string(kind)
+        or (hasattr(types, "is_string_view") and types.is_string_view(kind))
+    )
+
+
 def _is_binary(types: Any, kind: Any) -> bool:
     kind = stored(kind)
     return bool(
@@ -246,37 +256,6 @@ def _is_binary(types: Any, kind: Any) -> bool:
         or types.is_fixed_size_binary(kind)
         or (hasattr(types, "is_binary_view") and types.is_binary_view(kind))
     )
-
-
-def _grid(names: list[str]) -> tuple[tuple[str, ...], bool, tuple[int, int]] | None:
-    """Pixel columns that are named after row and column, such as 1x1 to 28x28."""
-    found = {(int(m[1]), int(m[2])): name for name in names if (m := _GRID.fullmatch(name))}
-    if not found:
-        return None
-    first, last = min(found), max(found)
-    height, width = last[0] - first[0] + 1, last[1] - first[1] + 1
-    if first not in ((0, 0), (1, 1)) or len(found) != height * width:
-        return None
-    return tuple(found[place] for place in sorted(found)), False, (height, width)
-
-
-def _numbered(names: list[str], file: Path) -> tuple[str, ...] | None:
-    """Pixel columns that are numbered from 0 or 1, such as pixel1 to pixel784."""
-    groups: dict[str, dict[int, str]] = {}
-    for name in names:
-        if match := _NUMBERED.fullmatch(name):
-            groups.setdefault(match[1], {})[int(match[2])] = name
-    if not groups:
-        return None
-    group = max(groups.values(), key=len)
-    first, last = min(group), max(group)
-    if first > 1 or last - first + 1 != len(group):
-        missing = next(k for k in range(min(first, 1), last) if k not in group)
-        raise FormatError(
-            f"{file}: columns end in {first} to {last}, but {missing} is missing; "
-            "pixels are numbered from 0 or 1 without gaps"
-        )
-    return tuple(group[k] for k in sorted(group))
 
 
 # Labels
@@ -327,8 +306,13 @@ def labels(
     """
     parts = [np.empty(0, np.int64)]
     for file, batches in files:
-        row = 0
+        row, limit = 0, _limits.most(file.stat().st_size)
         for batch in batches:
+            if 8 * (row + batch.num_rows) > limit:
+                raise FormatError(
+                    f"{file}: more than {limit // 8:,} rows, in a file too small for pictures of "
+                    f"so many; {_limits.RAISE}"
+                )
             where = f"{file}, row {{}}: {columns[file].label}"
             parts.append(_labels(batch.column(0), where, row, texts))
             row += batch.num_rows
@@ -341,25 +325,24 @@ def labels(
 
 
 def _labels(column: Any, where: str, row: int, texts: Texts) -> Labels:
-    arrow = _extras.load("pyarrow")
-    types = arrow.types
-    if hasattr(column, "storage"):
-        column = column.storage
-    if types.is_dictionary(column.type):
-        column = column.dictionary_decode()
+    types = _extras.load("pyarrow").types
     if not len(column):
         return np.empty(0, np.int64)
-    if column.null_count:
-        k = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
-        raise FormatError(
-            f"{where.format(row + k)} is null: not labelled; leave such rows out, or the whole file"
-        )
-    kind = column.type
-    if types.is_string(kind) or types.is_large_string(kind):
+    kind = stored(column.type)
+    if types.is_null(kind) or column.null_count:
+        k = 0 if types.is_null(kind) else _hub_values.first_null(column)
+        _refuse_null(where, row + k)
+    if _is_text(types, kind):
+        words = _hub_values.objects(column)
+        if None in words:  # of a dictionary
+            _refuse_null(where, row + words.index(None))
         texts.kinds.add("text")
-        return texts.number(column.to_pylist())
+        return texts.number(words)
     if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
         raise FormatError(f"{where.format(row)} is {kind}, expected whole numbers or names")
+    column = _hub_values.plain(column)
+    if column.null_count:
+        _refuse_null(where, row + _hub_values.first_null(column))
     texts.kinds.add("number")
     values = _hub_values.numbers(column)
     with np.errstate(all="ignore"):
@@ -373,3 +356,9 @@ def _labels(column: Any, where: str, row: int, texts: Texts) -> Labels:
         hint = "not labelled, as Hugging Face has it" if whole[k] == -1 else "damaged"
         raise FormatError(f"{where.format(row + k)} is {whole[k]}: {hint}; leave such rows out")
     return whole
+
+
+def _refuse_null(where: str, row: int) -> NoReturn:
+    raise FormatError(
+        f"{where.format(row)} is null: not labelled; leave such rows out, or the whole file"
+    )

@@ -5,38 +5,42 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from mnistprep import _extras, _png
+from mnistprep import _extras, _limits, _png
 from mnistprep._arrays import Images
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
-from mnistprep.formats import _hub_values
+from mnistprep.formats import _hub_columns, _hub_values
 from mnistprep.formats._hub_columns import Columns
 
 Array = npt.NDArray[Any]
+_SIZES = {  # what the dimensions of a tensor are called, and their places in a picture
+    "h": 0, "height": 0, "row": 0, "rows": 0, "y": 0,
+    "w": 1, "width": 1, "col": 1, "cols": 1, "column": 1, "columns": 1, "x": 1,
+    "c": 2, "channel": 2, "channels": 2,
+}  # fmt: skip
 
 
 def encoded(column: Any, where: str, row: int) -> list[bytes]:
     """The encoded pictures of a column; raises FormatError for a row that has none."""
     types = _extras.load("pyarrow").types
-    column = plain(column)
     data = column
-    if types.is_struct(column.type):
-        data = plain(column.field(column.type.get_field_index("bytes")))
+    if types.is_struct(_hub_columns.stored(column.type)):
+        column = _hub_values.plain(column)
+        data = column.field(column.type.get_field_index("bytes"))
         if column.null_count:  # a null of the struct does not show in its fields
-            _refuse_null(column, None, where, row)
-    if data.null_count:
-        _refuse_null(data, column, where, row)
-    pictures: list[bytes] = data.to_pylist()
+            _refuse_null(_hub_values.first_null(column), None, where, row)
+    pictures = _hub_values.objects(data)
+    if None in pictures:
+        _refuse_null(pictures.index(None), column, where, row)
     return pictures
 
 
-def _refuse_null(data: Any, column: Any, where: str, row: int) -> None:
-    k = int(np.argmax(data.is_null().to_numpy(zero_copy_only=False)))
+def _refuse_null(k: int, column: Any, where: str, row: int) -> NoReturn:
     path = column[k].as_py() if column is not None else None
     name = path.get("path") if isinstance(path, dict) else None
     if name:
@@ -76,8 +80,8 @@ def table(batch: Any, columns: Columns, where: str, row: int) -> Array:
         if len(sizes) > 1:
             raise FormatError(f"{where} {row} or later: pictures of {min(sizes)} and more bytes")
         return np.frombuffer(b"".join(pictures), np.uint8).reshape(len(pictures), *sizes)
-    if len(columns.images) == 1 and types.is_nested(plain(batch.column(0)).type):
-        return _nested(plain(batch.column(0)), where, row)
+    if len(columns.images) == 1 and types.is_nested(_hub_columns.stored(batch.column(0).type)):
+        return _tensors(batch.column(0), where, row)
     found = {name: _numbers(batch.column(name), where, row) for name in columns.images}
     kinds = {values.dtype for values in found.values()}
     pixels = np.empty((batch.num_rows, len(found)), np.result_type(*kinds))
@@ -88,16 +92,36 @@ def table(batch: Any, columns: Columns, where: str, row: int) -> Array:
     return pixels.reshape(len(pixels), *columns.grid) if columns.grid else pixels
 
 
-def plain(column: Any) -> Any:
-    """The column without extension types and dictionaries."""
+def _tensors(column: Any, where: str, row: int) -> Array:
+    """The numbers of a column of lists, in the order that a type of tensors says."""
     types = _extras.load("pyarrow").types
-    while True:
-        if hasattr(column, "storage"):
-            column = column.storage
-        elif types.is_dictionary(column.type):
-            column = column.dictionary_decode()
-        else:
-            return column
+    while hasattr(column, "storage") and not hasattr(column.type, "permutation"):
+        column = column.storage
+    if types.is_dictionary(column.type):
+        if column.null_count:
+            raise FormatError(f"{where} {row} or later: a list that is null")
+        entries = _tensors(column.dictionary, where, row)
+        size = len(column) * entries[:1].nbytes
+        if size > _limits.most(0):
+            raise FormatError(
+                f"{where} {row}: one dictionary stands for {size:,} bytes; {_limits.RAISE}"
+            )
+        return np.take(entries, _hub_values.numbers(column.indices), axis=0)
+    values, kind = _nested(_hub_values.plain(column), where, row), column.type
+    if not hasattr(kind, "permutation"):
+        return values
+    names, order = kind.dim_names or (), kind.permutation or range(len(kind.shape))
+    places = [_SIZES.get(name.lower(), 3) for name in names]
+    if len(set(places)) == len(order) and 3 not in places:
+        order = sorted(range(len(places)), key=places.__getitem__)
+    elif any(order[order[k]] != k for k in order):
+        # pyarrow writes such a permutation one way and reads it the other way round.
+        raise FormatError(
+            f"{where} {row}: a permutation, {list(order)}, that can be understood in two ways; "
+            "write the tensors row by row, without one"
+        )
+    values = values.reshape(-1, *kind.shape)
+    return np.ascontiguousarray(values.transpose(0, *(1 + k for k in order)))
 
 
 def _nested(column: Any, where: str, row: int) -> Array:
@@ -124,7 +148,7 @@ def _nested(column: Any, where: str, row: int) -> Array:
 def _numbers(column: Any, where: str, row: int) -> Array:
     if column.null_count:
         raise FormatError(f"{where} {row} or later: a pixel is null")
-    values = _hub_values.numbers(plain(column))
+    values = _hub_values.numbers(_hub_values.plain(column))
     if values.dtype.kind not in "biuf":
         raise FormatError(f"{where} {row}: {column.type} are no pixels")
     return values

@@ -13,7 +13,7 @@ from mnistprep._progress import Progress
 from mnistprep._text import printable
 from mnistprep.dataset import SPLITS, Split
 from mnistprep.errors import FormatError
-from mnistprep.formats import _hub_columns, _hub_pixels
+from mnistprep.formats import _hub_columns, _hub_values
 from mnistprep.formats._folders import SPLIT_FOLDERS
 
 Rows = npt.NDArray[np.intp]
@@ -90,7 +90,7 @@ def _words(
         if name is None:
             return None
         for batch in reader.batches(file, [name]):
-            values = _hub_pixels.plain(batch.column(0)).to_pylist()
+            values = _hub_values.objects(batch.column(0))
             meant = _YES_NO.get(name.lower(), SPLIT_FOLDERS)
             words += [meant.get(str(value).lower()) for value in values]
     return words

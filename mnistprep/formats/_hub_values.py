@@ -24,3 +24,38 @@ def numbers(column: Any) -> npt.NDArray[Any]:
     if not len(column):
         return np.empty(0, dtype)
     return np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * dtype.itemsize)
+
+
+def plain(column: Any) -> Any:
+    """The column without extension types and dictionaries; of numbers, or of lists of them."""
+    types = _extras.load("pyarrow").types
+    while True:
+        if hasattr(column, "storage"):
+            column = column.storage
+        elif types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        else:
+            return column
+
+
+def objects(column: Any) -> list[Any]:
+    """The values of a column as Python has them, of texts, bytes or numbers; None for nulls.
+
+    Rows with the same entry of a dictionary share one object, so that they take no memory each.
+    """
+    types = _extras.load("pyarrow").types
+    while hasattr(column, "storage"):
+        column = column.storage
+    if not types.is_dictionary(column.type):
+        found: list[Any] = column.to_pylist()
+        return found
+    places, entries = column.indices.to_pylist(), column.dictionary
+    while hasattr(entries, "storage"):
+        entries = entries.storage
+    used = {k: None if k is None else entries[k].as_py() for k in set(places)}
+    return [used[k] for k in places]
+
+
+def first_null(column: Any) -> int:
+    """The row of the first null of a column that has one."""
+    return int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))

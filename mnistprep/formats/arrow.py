@@ -205,7 +205,7 @@ def _batches(file: Path, columns: list[str]) -> Iterator[Any]:
             batch.validate(full=True)
             _check(file, batch, extra)
             yield batch.select(columns)
-            read_on += batch.nbytes
+            read_on += batch.get_total_buffer_size()  # which all types have
             if read_on >= _PART:
                 read_on = 0
                 release(data)

@@ -26,6 +26,7 @@ from typing import Any, BinaryIO, Literal, get_args
 from mnistprep import _extras, _foreign
 from mnistprep._files import head
 from mnistprep._progress import Progress, quiet
+from mnistprep._text import printable
 from mnistprep.dataset import Dataset
 from mnistprep.errors import FormatError, UsageError
 from mnistprep.formats import _hub, _hub_columns, _hub_files, _hub_split, _hub_write, _sidecar
@@ -154,6 +155,13 @@ def _written(file: Path) -> str | None:
 
 def _batches(file: Path, columns: list[str]) -> Iterator[Any]:
     with _hub.translated(file), _opened(file) as parquet:
+        schema = parquet.schema_arrow
+        for name in columns:
+            if _crashes(schema.field(name).type):
+                raise FormatError(
+                    f"{file}: column {printable(name, 40)} is an extension type over a dictionary, "
+                    "which pyarrow does not read; write it as a plain column"
+                )
         footer, rows = parquet.metadata, 0
         groups = (footer.row_group(k) for k in range(footer.num_row_groups))
         if sum(group.num_rows for group in groups) == footer.num_rows:
@@ -163,6 +171,15 @@ def _batches(file: Path, columns: list[str]) -> Iterator[Any]:
                 yield batch.select(columns)
         if rows != footer.num_rows:
             raise FormatError(f"{file}: rows are missing; the file is damaged: get it again")
+
+
+def _crashes(kind: Any, extended: bool = False) -> bool:
+    """Whether a type has a dictionary in an extension type: pyarrow ends the process for that."""
+    if hasattr(kind, "storage_type"):
+        return _crashes(kind.storage_type, True)
+    if _extras.load("pyarrow").types.is_dictionary(kind):
+        return extended or _crashes(kind.value_type)
+    return any(_crashes(kind.field(k).type, extended) for k in range(kind.num_fields))
 
 
 @contextmanager
