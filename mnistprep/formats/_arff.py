@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
+from mnistprep.formats import _csvcolumns
 from mnistprep.formats._textrows import Lines, shown, square
 
 HEADER_LIMIT = 64 << 20  # bytes
@@ -25,7 +25,6 @@ _NUMERIC = ("numeric", "real", "integer")
 _CLASS = re.compile(r"(?:binary)?class|labels?|targets?|digits?|y", re.IGNORECASE)
 _IGNORED = re.compile(r"(?:row|image|instance)?[-_ ]?id|index|file_?name|name", re.IGNORECASE)
 _NUMBERED = re.compile(r"(.*?)([0-9]{1,9})")
-_PLACED = re.compile(r"(.*?)([0-9]{1,9})[^0-9]([0-9]{1,9})")
 
 
 @dataclass(frozen=True)
@@ -186,13 +185,10 @@ def _order(file: Path, names: list[str]) -> tuple[list[int], tuple[int, ...] | N
     Names that end in row and column, or in numbers without a gap, say the order; others are in it.
     """
     count = len(names)
-    placed = [match for name in names if (match := _PLACED.fullmatch(name))]
-    if len(placed) == count and len({match[1] for match in placed}) == 1:
-        places = [(int(match[2]), int(match[3])) for match in placed]
-        row, column = (min(place[k] for place in places) for k in (0, 1))
-        shape = tuple(max(place[k] for place in places) - min(row, column) + 1 for k in (0, 1))
-        if row == column <= 1 and len(set(places)) == count == math.prod(shape):
-            return sorted(range(count), key=places.__getitem__), shape
+    stems = {re.sub(r"[0-9]+", "#", name) for name in names}
+    if len(stems) == 1 and stems.pop().count("#") > 1:
+        order, shape = _csvcolumns._in_order(file, names, list(range(count)))
+        return list(order), shape
     numbered = [match for name in names if (match := _NUMBERED.fullmatch(name))]
     if len(numbered) == count and len({match[1] for match in numbered}) == 1:
         numbers = [int(match[2]) for match in numbered]

@@ -14,7 +14,7 @@ from mnistprep.formats import _arff, _decimal
 from mnistprep.formats._arff_rows import Sheet
 from mnistprep.formats._textrows import shown
 
-_DIGITS = re.compile(r"[0-9]{1,10}")
+_WHOLE = re.compile(r"[0-9]{1,10}(\.0+)?")
 _NUMBER = re.compile(r"(0|[1-9][0-9]{0,8})(\.0+)?")
 
 
@@ -33,8 +33,8 @@ def labels(
     order = given if given is not None else tuple(dict.fromkeys([*listed, *sorted(found)]))
     classes: tuple[str, ...] | None = order
     where = {value: k for k, value in enumerate(order)}
-    if given is None and not listed and all(map(_DIGITS.fullmatch, found)):
-        where, classes = {value: int(value) for value in found}, None
+    if given is None and not listed and all(map(_WHOLE.fullmatch, found)):
+        where, classes = {value: int(value.partition(".")[0]) for value in found}, None
     elif given is None and (numbers := numbered(order)) is not None:
         where, classes = numbers, tuple(map(str, range(len(numbers))))
     result = {}

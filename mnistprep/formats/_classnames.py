@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mnistprep._text import printable
@@ -14,6 +14,7 @@ from mnistprep.formats._flatnames import natural
 from mnistprep.formats._folders import DEVICES, SPLIT_FOLDERS
 
 _NUMBERS_LIMIT = 10_000  # a folder called 1999 is a name, ten of them called 0 to 9 are labels
+_WHOLE = re.compile(r"([0-9]{1,18})(?:\.0+)?")
 _RESERVED = {*SPLIT_FOLDERS, "eval", "evaluation", *DEVICES}
 
 
@@ -42,6 +43,22 @@ def numbered(where: str, texts: set[str]) -> tuple[dict[str, int], tuple[str, ..
             return numbers, tuple(str(k) for k in range(top + 1))
     ordered = sorted(texts, key=lambda text: (natural(text), text))
     return {name: k for k, name in enumerate(ordered)}, tuple(ordered)
+
+
+def renumbered(where: str, found: Mapping[str, int]) -> list[str]:
+    """A sentence where most classes are numbers and are names all the same, for one of the others.
+
+    found: the label of every text, as `numbered` gives it.
+    """
+    numbers = {text: int(match[1]) for text in found if (match := _WHOLE.fullmatch(text))}
+    moved = sorted((label, text) for text, label in found.items() if numbers.get(text) != label)
+    if not moved or 2 * len(numbers) <= len(found):
+        return []
+    names = sorted(found.keys() - numbers.keys())
+    why = f", as {printable(names[0], 40)!r} is none" if names else ""
+    shown = ", ".join(f"{printable(text, 40)!r} is label {label}" for label, text in moved[:5])
+    more = ", ..." if len(moved) > 5 else ""
+    return [f"{where}: classes are read as names, not as numbers{why}: {shown}{more}"]
 
 
 def _numbers(texts: set[str]) -> dict[str, int]:

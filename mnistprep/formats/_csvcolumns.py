@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
+from mnistprep.formats import _pixelnames
 from mnistprep.formats._csvtext import LABEL_NAME, OTHER_NAME, STRIPPED, Table, is_number
 from mnistprep.formats._sidecar import Sidecar
 
@@ -134,7 +136,10 @@ def _ignoring(file: object, names: Sequence[str], ignored: list[int]) -> tuple[s
 def _in_order(
     file: object, names: list[str], columns: list[int]
 ) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
-    """Columns in the order of the numbers in their names, and the shape, if these say one."""
+    """Columns in the order of the numbers in their names, and the shape, if these say one.
+
+    Raises FormatError for numbers with gaps, and where which are the rows is not clear.
+    """
     texts = [re.findall(r"\d+", name) for name in names]
     if any(len(text) > _DIGITS for row in texts for text in row):
         raise FormatError(f"{file}: the numbers in the names of the columns are too long")
@@ -146,6 +151,8 @@ def _in_order(
             raise FormatError(f"{file}: the names of the columns do not say which are pixels")
         return tuple(columns), None
     table = np.array(numbers)
+    if table.shape[1] in (2, 3) and (table != table[0]).any(axis=0).sum() > 1:
+        table = table[:, _axes(file, names[0])]
     low, sizes = table.min(axis=0), table.max(axis=0) - table.min(axis=0) + 1
     varied = np.flatnonzero(sizes > 1)
     grid = int(np.prod(sizes.astype(object))) == len(names)
@@ -162,6 +169,10 @@ def _in_order(
         )
     if len(set(flat.tolist())) != len(flat):
         raise FormatError(f"{file}: two columns have the name of one pixel")
+    if shape and not _pixelnames.is_grid(names[0]) and len(varied) < 2 and _is_square(len(names)):
+        shape = None  # img0_5: the number that all have in common is not that of a row
+    if shape and len(varied) > 1 and not _pixelnames.is_said(names[0]):
+        _check_rows(file, names, table[:, varied])
     order = np.array(columns)[np.argsort(flat)]
     if shape and len(shape) == 3:
         if shape[2] > 4 and shape[0] <= 4:  # channels first
@@ -171,6 +182,29 @@ def _in_order(
             raise FormatError(f"{file}: names of pixels in three dimensions, {shape}")
         shape = shape[:2] if shape[2] == 1 else shape
     return tuple(order.tolist()), shape
+
+
+def _axes(file: object, name: str) -> list[int]:
+    found = _pixelnames.order(name)
+    if found is None:
+        raise FormatError(
+            f"{file}: columns like {printable(name, 30)!r}: which number is the row is not clear; "
+            "name them r0c0,r0c1,... (row, column)"
+        )
+    return list(found)
+
+
+def _check_rows(file: object, names: list[str], table: npt.NDArray[np.int64]) -> None:
+    """Refuse names such as 0_0,1_0,...,0_1, which rows of x_y are, and columns of row_column."""
+    channels = table.shape[1] == 3 and int(table[:, 0].max()) - int(table[:, 0].min()) < 4
+    axes = [0, 2, 1] if channels else [1, 0, *range(2, table.shape[1])]
+    turned = list(map(tuple, table[:, axes].tolist()))
+    if turned == sorted(turned):
+        raise FormatError(
+            f"{file}: columns {printable(names[0], 30)!r}, {printable(names[1], 30)!r}, ...: "
+            "whether these are row and column or x and y is not clear; name them r0c0 (row, "
+            "column) or x0y0, or put them in the order of their numbers"
+        )
 
 
 def _without_names(table: Table, sidecar: Sidecar | None, columns: list[int]) -> Columns:
@@ -214,10 +248,17 @@ def _guessed(table: Table, rows: list[list[bytes]]) -> bool:
 
     Corner pixels are background in these sets, so a column of zeros is no label where the other
     end of the row varies. `rows` are some from the start of the file and some from its end, since
-    rows may be sorted by label. Raises FormatError where both ends could be labels.
+    rows may be sorted by label. Raises FormatError where both ends could be labels, and where
+    neither could unless all labels are 0.
     """
     first = [_value(row[0]) for row in rows]
     last = [_value(row[-1]) for row in rows]
+    if not any(first) and not any(last) and len(rows) > 1:
+        raise FormatError(
+            f"{table.file}: the first and the last of {len(rows[0])} values a row are 0 in all "
+            "rows that were looked at, and either could be the label, or one between them; name "
+            "the columns (label,1x1,1x2,...)"
+        )
     if not any(first) or not any(last):
         return not any(first) and any(last)
     both = _like_labels(first) and _like_labels(last)

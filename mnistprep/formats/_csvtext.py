@@ -21,7 +21,7 @@ from mnistprep._text import printable
 from mnistprep.errors import FormatError
 from mnistprep.formats import _csvpacked
 
-NUMBER = re.compile(rb"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+NUMBER = re.compile(rb"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 COMMA = re.compile(rb"[-+]?[0-9]+,[0-9]+")  # a number with a decimal comma
 STRIPPED = b' \t\r"'
 LABEL_NAME = re.compile(

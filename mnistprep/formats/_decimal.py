@@ -16,7 +16,7 @@ import numpy as np
 from mnistprep._progress import Progress
 
 BYTE, UNIT = 1, 255
-_NUMBER = re.compile(rb"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
+_NUMBER = re.compile(rb"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
 _LENGTH = 40  # characters; %.17g needs 24
 _LEARNT = 1 << 16  # texts that a table keeps
 _WHOLE = re.compile(rb"\+?([0-9]{1,10})(?:\.0*)?(?:[eE]\+?0+)?")

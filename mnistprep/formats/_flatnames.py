@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 _NUMBER = re.compile(r"\d+", re.ASCII)
 _MARK = re.compile(r"(?:^|[^A-Za-z])(?:label|class|digit|target|y)[-_= .#]*$", re.IGNORECASE)
-_WORD_FIRST = re.compile(r"(?P<word>[^\W\d_](?:[^\W\d]|[ -])*?)[-_. ]*\d+", re.ASCII)
+_WORD_FIRST = re.compile(r"(?P<word>[^\W\d_](?:[-_ ]*[^\W\d_])*)[-_. ]*\d+", re.ASCII)
 _WORD_LAST = re.compile(r"\d+[-_. ]*(?P<word>[^\W\d_](?:[^\W\d]|[ -])*)", re.ASCII)
 _CLASSES = 100  # more values than this in a second column are no labels
 

@@ -13,7 +13,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from mnistprep import _extras
@@ -47,10 +49,26 @@ _UNREAD = re.compile(
 _TRIED = 20  # rows in which names are looked for
 _LIMIT = 1 << 30  # bytes
 
+_MISSING = re.compile(r"|nan|na|n/a|null|none|\?|-[0-9]+(\.0*)?", re.I | re.ASCII)  # among numbers
+_LARGEST = 1 << 31
+_FLOAT = re.compile(r"[0-9]+(?:[.,][0-9]*)?(?:[eE][-+]?[0-9]{1,2})?", re.ASCII)
+
 Rows = list[list[str]]
 Resolve = Callable[[str], str | None]
+Note = Callable[[str], None]
 Entry = tuple[str, str | None, str | None]
 """A picture, its label, and what a column of splits says; None where a table leaves it out."""
+
+
+class _NoLabel(str):
+    """The text of a value that no label is: a list, an object, bytes, a fraction."""
+
+    __slots__ = ()
+
+
+def is_missing(text: str) -> bool:
+    """Whether a text among numbers says that there is no label, as -1 and nan do."""
+    return _MISSING.fullmatch(text) is not None
 
 
 def is_candidate(name: str) -> bool:
@@ -72,27 +90,34 @@ def may_hold_labels(name: str) -> bool:
 
 
 def entries(
-    data: bytes, name: str, where: str, resolve: Resolve, pictures: Sequence[str] | None
+    data: bytes,
+    name: str,
+    where: str,
+    resolve: Resolve,
+    pictures: Sequence[str] | None,
+    note: Note,
 ) -> list[Entry] | None:
     """The pictures that a file lists with their labels, in its order; None if it lists none.
 
     resolve: the picture that a name in the file means; pictures: those that labels alone would be
-    of, in their order; None if they need names. Raises FormatError for a file that lists
-    pictures and is not right.
+    of, in their order; None if they need names; note: told of what is left out. Raises FormatError
+    for a file that lists pictures and is not right.
     """
     rows, header = _rows(data, name, where)
     if not rows:
         return [] if header and _column(header) is not None else None
     if len(rows[0]) == 1:
-        return _names_alone(rows, resolve) or _labels_alone(rows, header, where, pictures)
+        return _names_alone(rows, resolve) or _labels_alone(rows, header, where, pictures, note)
     if header is None and _is_header(rows, resolve):
         header, rows = rows[0], rows[1:]
     counts = [_pictures_in(rows, k, resolve) for k in range(len(rows[0]))]
+    if header and (called := _column(header)) is not None:
+        counts[called] = 0  # label 7 is not the picture 7.png
     titled = [bool(header and _FILE.fullmatch(title)) for title in header or rows[0]]
     file = max(range(len(counts)), key=lambda k: (counts[k] > 0, titled[k], counts[k]))
     if not counts[file]:
         if header and not any(titled):
-            return _labels_alone(rows, header, where, pictures)
+            return _labels_alone(rows, header, where, pictures, note)
         if not any(titled):
             return None
         file = titled.index(True)
@@ -100,16 +125,52 @@ def entries(
     if label is None:
         return None
     part = _split_column(header)
+    labels = _labels(rows, label, where)
     listed: list[Entry] = []
-    for number, row in enumerate(rows, start=1):
+    for number, (row, text) in enumerate(zip(rows, labels, strict=True), start=1):
         picture = resolve(row[file])
         if picture is None:
             raise FormatError(
                 f"{where}: lists {printable(row[file], 80)!r} (row {number:,}), and there is no "
                 "such picture here"
             )
-        listed.append((picture, row[label] or None, row[part] if part is not None else None))
+        listed.append((picture, text, row[part] if part is not None else None))
+    _say_left(header, {file, label, part}, where, note)
     return listed
+
+
+def _say_left(header: list[str] | None, used: set[int | None], where: str, note: Note) -> None:
+    left = [title for k, title in enumerate(header or ()) if k not in used]
+    if left:
+        shown = ", ".join(repr(printable(title, 30)) for title in left[:5])
+        note(f"{where}: columns that are not read: {shown}{', ...' if len(left) > 5 else ''}")
+
+
+def _labels(rows: Rows, column: int, where: str) -> list[str | None]:
+    """The labels in a column: 3.0 as 3 where all are numbers; None where there is none.
+
+    Raises FormatError for a value that is no label.
+    """
+    texts = [row[column] for row in rows]
+    for number, text in enumerate(texts, start=1):
+        if isinstance(text, _NoLabel):
+            raise FormatError(
+                f"{where}, row {number:,}: the label is {printable(str(text), 40)}; expected a "
+                "whole number or a text"
+            )
+    texts = [text.strip() for text in texts]
+    numbers = [_whole(text) for text in texts]
+    if not all(whole or is_missing(text) for whole, text in zip(numbers, texts, strict=True)):
+        return [text or None for text in texts]
+    return [whole or text or None for whole, text in zip(numbers, texts, strict=True)]
+
+
+def _whole(text: str) -> str | None:
+    """The number that 3, 3.0, 3,0 or 3e0 is, as a text; None for anything else."""
+    if text.isascii() and text.isdigit():
+        return str(int(text)) if len(text) < 5 else text  # 03 is 3; longer ones may be names
+    value = float(text.replace(",", ".")) if _FLOAT.fullmatch(text) else math.nan
+    return str(int(value)) if value.is_integer() and value < _LARGEST else None
 
 
 def _names_alone(rows: Rows, resolve: Resolve) -> list[Entry] | None:
@@ -160,7 +221,11 @@ def _label_column(header: list[str] | None, width: int, file: int, where: str) -
 
 
 def _labels_alone(
-    rows: Rows, header: list[str] | None, where: str, pictures: Sequence[str] | None
+    rows: Rows,
+    header: list[str] | None,
+    where: str,
+    pictures: Sequence[str] | None,
+    note: Note,
 ) -> list[Entry] | None:
     if pictures is None:
         return None
@@ -170,16 +235,25 @@ def _labels_alone(
     if label is None:
         return None
     if len(rows) != len(pictures):
-        sheet = "; if it is a sheet of many, read it alone with -R tile=28x28"
-        raise FormatError(
-            f"{where}: {len(rows):,} labels for {len(pictures):,} pictures"
-            f"{sheet if len(pictures) == 1 else ''}"
-        )
-    return [(name, row[label] or None, None) for name, row in zip(pictures, rows, strict=True)]
+        hint = ""
+        if len(pictures) == 1:
+            hint = "; if it is a sheet of many, read it alone with -R tile=28x28"
+        elif len(rows) == len(pictures) + 1 and not header:
+            shown = printable(rows[0][0], 24)
+            hint = (
+                f"; if line 1, {shown!r}, is the name of the column, call it `label` or remove it"
+            )
+        raise FormatError(f"{where}: {len(rows):,} labels for {len(pictures):,} pictures{hint}")
+    _say_left(header, {label}, where, note)
+    labels = _labels(rows, label, where)
+    return [(name, text, None) for name, text in zip(pictures, labels, strict=True)]
 
 
 def values(data: bytes, name: str, where: str) -> list[str]:
-    """The labels in a file that lists nothing else, or one column of them with numbers before."""
+    """The labels in a file that lists nothing else, or one column of them with numbers before.
+
+    Raises FormatError where one is missing, or is -1, nan or the like among numbers.
+    """
     rows, header = _rows(data, name, where)
     if header is None and rows and _column(rows[0]) is not None:
         header, rows = rows[0], rows[1:]
@@ -187,8 +261,14 @@ def values(data: bytes, name: str, where: str) -> list[str]:
     if label is None and rows and len(rows[0]) > 1:
         if header:
             raise FormatError(f"{where}: no column is called `label`")
-        return [word for row in rows for cell in row for word in cell.split()]
-    return [row[label or 0] for row in rows]
+        rows = [[word] for row in rows for cell in row for word in cell.split()]
+    found = [text or "" for text in _labels(rows, label or 0, where)]
+    names = {text for text in found if not is_missing(text)}
+    if all(text.isascii() and text.isdigit() for text in names):
+        for number, text in enumerate(found, start=1):
+            if is_missing(text):
+                raise FormatError(f"{where}, label {number:,} is {text!r}, which says none")
+    return found
 
 
 def _rows(data: bytes, name: str, where: str) -> tuple[Rows, list[str] | None]:
@@ -233,10 +313,24 @@ def _headed(rows: Rows) -> tuple[Rows, list[str] | None]:
     return rows, None
 
 
+class _TwiceError(ValueError):
+    """Raised for an object with two values of one name, of which JSON readers take the last."""
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise _TwiceError(f"{printable(twice, 40)!r} is there twice")
+    return found
+
+
 def _json(text: str, where: str) -> tuple[Rows, list[str] | None]:
     """A table out of names and labels, or of a list of objects; no rows for anything else."""
     try:
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=_object)
+    except _TwiceError as error:
+        raise FormatError(f"{where}: {error}; keep one") from None
     except (ValueError, RecursionError):
         raise FormatError(f"{where}: no JSON that can be read") from None
     if isinstance(found, dict) and {"images", "annotations"} <= found.keys():
@@ -266,7 +360,9 @@ def _json_lines(text: str, where: str) -> tuple[Rows, list[str] | None]:
         if not line.strip():
             continue
         try:
-            found = json.loads(line)
+            found = json.loads(line, object_pairs_hook=_object)
+        except _TwiceError as error:
+            raise FormatError(f"{where}, line {number:,}: {error}; keep one") from None
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict) or (header and set(found) != set(header)):
@@ -292,8 +388,8 @@ def _parquet(data: bytes, where: str) -> tuple[Rows, list[str] | None]:
 
 
 def _text(value: object) -> str:
-    if value is None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value)
+    return str(value) if isinstance(value, (str, int)) else _NoLabel(repr(value))

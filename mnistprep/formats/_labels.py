@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from mnistprep.formats._flatnames import natural
 from mnistprep.formats._folders import Folders, is_called_picture, last, split_word, stem
 
 _HEAPS = {"images", "image", "imgs", "img", "pictures", "pics", "digits", "data", "png", "jpg"}
+_NUMBERED = re.compile(r"^(?:class|digit|label|number)[-_ ]?(?=[0-9]+$)", re.IGNORECASE)
 
 Labels = dict[str, dict[str, str | None]]
 """The label of each picture of each split, in order; None where it has none."""
@@ -25,7 +27,8 @@ class Found:
     """Labels, and where they are from.
 
     by_folder: the splits whose labels are class folders; listed: those whose labels are in files;
-    files: those files; empty_folders: class folders without pictures; notes: what was decided.
+    files: those files; empty_folders: class folders without pictures; missing: texts that say that
+    there is no label; notes: what was decided.
     """
 
     labels: Labels = field(default_factory=dict)
@@ -33,12 +36,13 @@ class Found:
     listed: set[str] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
     empty_folders: list[str] = field(default_factory=list)
+    missing: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
     @property
     def empty(self) -> set[str]:
         """The labels of the class folders without pictures."""
-        return {last(folder) for folder in self.empty_folders}
+        return {last(folder) for folder in self.empty_folders} - self.missing
 
     def texts(self) -> set[str]:
         """The labels that there are."""
@@ -86,13 +90,34 @@ class _Search:
                 self.found.labels[split] = self._from_folders(folder)
                 self.found.by_folder.add(split)
         self._from_names(flat)
+        if not own:
+            self._drop_missing()
         lacking = self.found.lacking()
         if lacking and not unlabelled:
+            why = (
+                "no class folders, no file of labels, and no names that say for certain which "
+                f"number is one; {self._unread()}"
+            )
+            if self.found.missing:
+                shown = printable(sorted(self.found.missing)[0], 40)
+                why = f"{shown!r} among numbers says that there is none; correct it, or "
+            elif self._is_listed(lacking[0]):
+                why = "the file that lists them leaves it out; add it, or "
             raise FormatError(
                 f"{self.store.where(lacking[0])} and {len(lacking) - 1:,} more pictures have no "
-                "label: no class folders, no file of labels, and no names that say for certain "
-                f"which number is one; {self._unread()}-R unlabelled=yes reads them without"
+                f"label: {why}-R unlabelled=yes reads them without"
             )
+
+    def _drop_missing(self) -> None:
+        """Take -1, nan and the like for no label, where all others are numbers."""
+        texts = self.found.texts() | self.found.empty
+        missing = set(filter(_labelfile.is_missing, texts))
+        numbers = texts - missing
+        negative = any(text.startswith("-") for text in missing)
+        if (numbers or negative) and all(t.isascii() and t.isdigit() for t in numbers):
+            self.found.missing = missing
+            for group in self.found.labels.values():
+                group.update(dict.fromkeys([name for name in group if group[name] in missing]))
 
     def _unread(self) -> str:
         """A hint at a file that may hold labels, in a form that is not read."""
@@ -206,8 +231,11 @@ class _Search:
         if flat and self.store.path.is_dir() and (wrong := _foreign.what(self.store.path / name)):
             raise FormatError(f"{where}: {wrong}")
         pictures = sorted(homes, key=natural) if flat else None
+        notes: list[str] = []
         try:
-            rows = _labelfile.entries(self.store.one(name), last(name), where, resolve, pictures)
+            rows = _labelfile.entries(
+                self.store.one(name), last(name), where, resolve, pictures, notes.append
+            )
         except FormatError:
             if flat or sure:
                 raise
@@ -221,7 +249,10 @@ class _Search:
                     f"read; move them into a folder called {said}, or remove it"
                 )
             return
+        if not flat:
+            self._check_folders(where, rows)
         self.found.files.add(name)
+        self.found.notes += notes
         stated = self._stated(where, rows)
         for picture, label, part in rows:
             split = said if said and len(scope) == 1 else homes[picture]
@@ -242,6 +273,29 @@ class _Search:
             for split in scope:
                 self.found.labels.setdefault(split, {})
 
+    def _check_folders(self, where: str, rows: list[_labelfile.Entry]) -> None:
+        """Refuse labels that are not those of the folders, where these are evidently classes.
+
+        They are where most of their names are labels, and there are several.
+        """
+        said = [(name, _plain(last(name.rpartition("/")[0])), _plain(label))
+                for name, label, _ in rows
+                if label and not _labelfile.is_missing(label)]  # fmt: skip
+        labels, folders = {label for *_, label in said}, {folder for _, folder, _ in said}
+        wrong = [
+            name
+            for name, folder, label in said
+            if folder != label and (folder in labels or folder.isdigit())
+        ]
+        if 2 * len(folders & labels) < len(folders) or len(folders) < 2 or not wrong:
+            return
+        label = next(label for name, label, _ in rows if name == wrong[0])
+        raise FormatError(
+            f"{self.store.where(wrong[0])} and {len(wrong) - 1:,} more pictures are in folders of "
+            f"other classes than {where} says, here {printable(label or '', 40)!r}; correct one of "
+            "them, or rename the folders if they are no classes"
+        )
+
     def _stated(self, where: str, rows: list[_labelfile.Entry]) -> bool:
         """Whether a column says the splits; with a note where one might, in words of its own."""
         parts = {part for _, _, part in rows if part is not None}
@@ -251,6 +305,12 @@ class _Search:
                 f"{where}: a column of splits is not read: {printable(strange[0], 40)!r} is none"
             )
         return bool(parts) and not strange
+
+
+def _plain(label: str) -> str:
+    """A label as in names of folders so in files: 05 and digit_5 are 5, Cat is cat."""
+    label = _NUMBERED.sub("", label)
+    return label.lstrip("0") or "0" if label.isdigit() else label.casefold()
 
 
 def _resolver(start: str, homes: dict[str, str], flat: bool) -> Callable[[str], str | None]:

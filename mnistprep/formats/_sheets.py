@@ -47,6 +47,8 @@ def read(path: Path, tile: str, channels: int, *, unlabelled: bool, progress: Pr
     else:
         images = _without_blanks(path, images, len(texts), progress)
         numbers, classes = _classnames.numbered(str(path), set(texts))
+        for note in _classnames.renumbered(str(path), numbers):
+            progress.note(note)
         labels = np.array([numbers[text] for text in texts], np.int64)
     return Dataset(path.name, {split_word(path.stem) or "train": Split(images, labels)}, classes)
 
@@ -61,9 +63,18 @@ def _cut(sheet: Images, height: int, width: int) -> Images:
     return images
 
 
+def labels_of(path: Path) -> list[Path]:
+    """The files with labels beside a file; none where it is no picture."""
+    return [file for file in _beside(path) if file.is_file()] if _tree.is_picture(path) else []
+
+
+def _beside(path: Path) -> list[Path]:
+    return [path.with_suffix(ending) for ending in (".txt", ".csv", ".tsv")]
+
+
 def _texts(path: Path, unlabelled: bool) -> list[str] | None:
     """The labels beside a sheet, or None where it may have none."""
-    beside = [path.with_suffix(ending) for ending in (".txt", ".csv", ".tsv")]
+    beside = _beside(path)
     there = [file for file in beside if file.is_file()]
     if len(there) > 1:
         names = " and ".join(file.name for file in there)

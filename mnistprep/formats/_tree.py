@@ -165,7 +165,9 @@ def plan(store: Store, *, unlabelled: bool = False) -> Tree:
             files.sort(key=lambda name: (labels[name], name))
         if files or (sidecar and split in found.listed):
             tree.files[split] = files
-    tree.notes = found.notes + _ignored(folders, top, tops, found, own=sidecar is not None)
+    if sidecar is None:
+        tree.notes = _classnames.renumbered(str(store.path), numbers)
+    tree.notes += found.notes + _ignored(folders, top, tops, found, own=sidecar is not None)
     index = f"{top}/{INDEX}" if top else INDEX
     if index in folders.others(top) and not found.listed:
         _order(store, tree, index, found.labels)

@@ -32,7 +32,15 @@ from mnistprep._streams import inflated_head
 from mnistprep._text import printable
 from mnistprep.dataset import SPLITS, Dataset, Split
 from mnistprep.errors import FormatError, UnsupportedError, UsageError
-from mnistprep.formats import _arff, _arff_classes, _arff_rows, _decimal, _rows, _sidecar
+from mnistprep.formats import (
+    _arff,
+    _arff_classes,
+    _arff_rows,
+    _classnames,
+    _decimal,
+    _rows,
+    _sidecar,
+)
 from mnistprep.formats._arff_rows import Sheet
 from mnistprep.formats._splits import OPENML, divided, named_split
 from mnistprep.formats._textrows import (
@@ -116,6 +124,10 @@ def read(
     splits = divided(splits, train, path.name, progress, unsaid=unsaid)
     if classes is None:
         classes = _sidecar.classes(None, splits, path)
+    elif sidecar is None:
+        found = {name: k for k, name in enumerate(classes)}
+        for note in _classnames.renumbered(str(path), found):
+            progress.note(note)
     return Dataset(path.name, splits, classes)
 
 
@@ -147,6 +159,8 @@ def _open(file: Path, progress: Progress = quiet) -> Sheet:
     if columns.ignored:
         listed = ", ".join(printable(name, 24) for name in columns.ignored[:5])
         progress.note(f"{file.name}: columns that are no pixels are left out: {listed}")
+    if list(columns.pixels) != sorted(columns.pixels):
+        progress.note(f"{file.name}: the pixels are put in the order of their names")
     table = Table(lines, b"%", start, before)
     if len(table) * len(attributes) > len(lines.data):  # only sparse rows are as short
         for number, row in table.rows():

@@ -136,6 +136,7 @@ def _listed(file: Path, part: _Part) -> _Part:
     if len(labels) != len(part.images):
         raise FormatError(
             f"{file}: {len(labels):,} labels of {len(part.images):,} pictures beside it"
+            f"{_csvcells.title_hint(file) if len(labels) == len(part.images) + 1 else ''}"
         )
     return _Part(part.images, labels, names)
 
