@@ -284,3 +284,32 @@ def test_pictures_are_mapped_not_copied(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert len(found.splits["train"]) == 60_000
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_channels_first_come_last(tmp_path: Path, channels: int, packed: bool) -> None:
+    """Files of (N, C, H, W), as arrays of PyTorch are saved, give (N, H, W) or (N, H, W, C)."""
+    images = np.random.default_rng(4).integers(0, 256, (30, channels, 9, 8), dtype=np.uint8)
+    end = ".gz" if packed else ""
+    for name, content in (("images-idx4-ubyte", idx(images)), ("labels-idx1-ubyte", idx(LABELS))):
+        data = gzip.compress(content) if packed else content
+        (tmp_path / f"train-{name}{end}").write_bytes(data)
+    found = mnistprep.read(tmp_path).splits["train"]
+    expected = images[:, 0] if channels == 1 else np.moveaxis(images, 1, 3)
+    assert np.array_equal(found.images, expected)
+    assert found.labels.tolist() == LABELS.tolist()
+
+
+@pytest.mark.parametrize("name", ["idx", "idx-gz"])
+@pytest.mark.parametrize("shape", [(1, 9, 8), (3, 9, 8), (9, 8, 3), (9, 8, 7)])
+def test_low_pictures_of_many_channels_come_back(
+    tmp_path: Path, name: str, shape: tuple[int, ...]
+) -> None:
+    """What mnistprep writes has its shape beside it, and is read as that."""
+    images = np.random.default_rng(5).integers(0, 256, (30, *shape), dtype=np.uint8)
+    dataset = Dataset("x", {"train": Split(images, LABELS)}, tuple("0123456789"))
+    path = mnistprep.write(dataset, tmp_path / "x", name)
+    assert mnistprep.read(path).digests() == dataset.digests()
+    (file,) = path.rglob("*images*")
+    assert mnistprep.read(file).digests() == dataset.digests()

@@ -154,6 +154,14 @@ def test_the_short_way_never_differs_from_the_long_one() -> None:
             assert found == (features["image"].values()[0], features["label"].integers()[0])
 
 
+@pytest.mark.parametrize("name", ["a\rb", "a\nb", "a\r\nb", "\u2028", "a\x0bb", " a", ""])
+def test_names_that_a_line_cannot_hold(tmp_path: Path, name: str) -> None:
+    """Class names with ends of lines in them come back."""
+    dataset = Dataset("x", {"train": some(3, (4, 4), classes=1)}, (name,))
+    path = mnistprep.write(dataset, tmp_path / "x", "tfrecord")
+    assert mnistprep.read(path).classes == (name,)
+
+
 def test_names_that_tfds_cannot_keep_are_said(tmp_path: Path) -> None:
     """Names with line ends are in mnistprep.json alone, with a note; a folder below has numbers."""
     notes = Notes()

@@ -86,6 +86,23 @@ def test_bare_pixels_of_other_shapes(tmp_path: Path) -> None:
             mnistprep.read(records(tmp_path / "x.tfrecord", content))
 
 
+@pytest.mark.parametrize("scale", [1, 255])
+@pytest.mark.parametrize("kind", ["<f4", "<i4"])
+@pytest.mark.parametrize("said", [True, False])
+def test_pixels_of_several_bytes(tmp_path: Path, kind: str, scale: int, said: bool) -> None:
+    """float32 and int32 pixels, whose bytes would be a larger square, are said to be such."""
+    if kind == "<i4" and scale > 1:
+        return
+    images = DIGITS.images.copy()
+    images[0] = 0  # black is the same in every type
+    sizes = {"height": 5, "width": 5} if said else {}
+    content = [
+        {"image_raw": (x / scale).astype(kind).tobytes(), "label": 1, **sizes} for x in images
+    ]
+    with pytest.raises(FormatError, match=r"pixels are (float|int)32 numbers of four bytes each"):
+        mnistprep.read(records(tmp_path / "x.tfrecord", content))
+
+
 def test_one_hot_labels(tmp_path: Path) -> None:
     """A list with a single one among zeros is the label of its place."""
     content = examples()

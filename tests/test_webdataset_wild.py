@@ -127,6 +127,25 @@ def test_options_say_which_field(tmp_path: Path) -> None:
             mnistprep.read(path, **{"image": "in.png", option: "nothing"})
 
 
+@pytest.mark.parametrize("field", ["id", "index", "inx", "txt"])
+def test_numbers_of_samples_are_no_labels(tmp_path: Path, field: str) -> None:
+    """A number that counts the samples is refused; an option says that it is the label."""
+    one = picture(DIGITS.images[0])
+    content = [(f"{k:03}.{end}", data) for k in range(30) for end, data in
+               (("png", one), (field, b"%d" % (k * 7 % 30 + 5)))]  # fmt: skip
+    tar(tmp_path / "x" / "train-0.tar", content[:30])
+    tar(tmp_path / "x" / "train-1.tar", content[30:])
+    for path in (tmp_path / "x", tmp_path / "x" / "train-0.tar"):
+        with pytest.raises(FormatError, match=rf"\.{field} is another number for each sample") as e:
+            mnistprep.read(path)
+        assert f"label={field}" in str(e.value)
+        assert mnistprep.read(path, label=field).splits["train"].labels[0] == 5
+    with_label = [*content[:2], ("000.cls", b"1")]
+    assert mnistprep.read(tar(tmp_path / "y.tar", with_label)).splits["train"].labels == [1]
+    twice = [*content[:22], ("1.png", one), (f"1.{field}", b"5")]
+    assert len(mnistprep.read(tar(tmp_path / "z.tar", twice))) == 12
+
+
 def test_shards_of_many_names_find_their_splits(tmp_path: Path) -> None:
     """Splits by file names or folders, numbers in order, bystanders ignored."""
     halves = [members()[:6], members()[6:]]

@@ -23,7 +23,7 @@ from mnistprep._stored import STORED, Stored
 from mnistprep._streams import Inflater, is_packed
 from mnistprep.dataset import CHUNK, Dataset, Split, idx_header, idx_label_type
 from mnistprep.errors import FormatError
-from mnistprep.formats import _sidecar
+from mnistprep.formats import _named, _sidecar
 from mnistprep.formats._idx_files import TYPES, Found, Pair, compressed, find
 
 __all__ = ["Orientation", "check_note", "compressed", "files", "places", "read", "record", "tables"]
@@ -44,10 +44,11 @@ def read(path: Path, progress: Progress, orientation: Orientation, name: str) ->
         raise FormatError(f"{path}: no IDX files here (nothing starts with 00 00 08 03)")
     published = STORED.get(found.published, Stored())
     quirks = published if orientation == "upright" else Stored()
-    splits = {}
+    sidecar = next(filter(None, map(_sidecar.find, (path, *_tops(found.folder)))), None)
+    told, splits = sidecar.shape if sidecar else None, {}
     for split, pair in found.pairs.items():
         progress.start(f"read {split}", None, "examples")
-        images, labels = _images(pair.images, quirks.transposed), _labels(pair.labels)
+        images, labels = _images(pair.images, quirks.transposed, told), _labels(pair.labels)
         if len(images) != len(labels):
             raise FormatError(
                 f"{pair.images} holds {len(images):,} pictures, "
@@ -55,8 +56,9 @@ def read(path: Path, progress: Progress, orientation: Orientation, name: str) ->
             )
         splits[split] = Split(images, _from_zero(labels, pair.labels, found, quirks.first_label))
         progress.advance(len(images))
-    sidecar = next(filter(None, map(_sidecar.find, (path, *_tops(found.folder)))), None)
     classes = sidecar.classes if sidecar else published.classes
+    if told is None:
+        _named.note_shape(splits, path, progress)
     stays = published.transposed and orientation == "stored"
     if stays and classes:
         classes = (*(("N/A",) * published.first_label), *classes)  # as torchvision names them
@@ -92,7 +94,8 @@ def _tops(folder: Path) -> list[Path]:
     return [folder, folder.parent, folder.parent.parent] if folder.name == "raw" else [folder]
 
 
-def _images(path: Path, transposed: bool) -> Images:
+def _images(path: Path, transposed: bool, told: tuple[int, ...] | None) -> Images:
+    """The pictures of a file; channels come last unless `told`, the shape of one, has them so."""
     with Inflater(path) as stream:
         code, sizes = _header(stream)
         if code != 0x08 or len(sizes) not in (3, 4):
@@ -107,6 +110,8 @@ def _images(path: Path, transposed: bool) -> Images:
             _check_limit(stream, int(np.prod(sizes, dtype=object)))
             images = empty_images(sizes)
             _read_all(stream, images.reshape(-1).data, start)
+    if _named.channels_first(sizes) and sizes[1:] != told:
+        return _named.pictures(images, str(path))
     return _swapped(images) if transposed else images
 
 

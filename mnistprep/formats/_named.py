@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistprep._arrays import Images, empty_images, release
+from mnistprep._progress import Progress, quiet
 from mnistprep._text import printable
 from mnistprep.dataset import SPLITS, Dataset, Split, default_classes
 from mnistprep.errors import FormatError, UnsupportedError
@@ -43,6 +44,8 @@ _ROLE = _OF_FILE | {word: role for role, words in _MORE.items() for word in word
 _CLASSES = {"classes", "classnames", "labelnames", "listclasses", "targetnames", "categories"}
 _GAP = "[^a-z0-9]*"
 _STEP = 8192  # pictures
+_LEAST = 5  # pixels a side from which channels can be told from them
+_SQUARE = 64  # pixels of the smallest square pictures that are in use
 
 
 def _means(words: Iterable[str]) -> str:
@@ -147,6 +150,7 @@ def dataset(
     arrays: Mapping[str, Array],
     classes: tuple[str, ...] | None,
     split: str = "train",
+    progress: Progress = quiet,
 ) -> Dataset:
     """The dataset of named arrays; raises FormatError for names or arrays that are not one.
 
@@ -160,7 +164,24 @@ def dataset(
         labels, width = numbers(arrays[y], len(images), f"{where}: {y}")
         splits[part] = Split(images, labels)
         widths.append(width)
+    note_shape(splits, where, progress)
     return Dataset(name, splits, of_classes(classes, splits, widths, where))
+
+
+def note_shape(splits: Mapping[str, Split], where: object, progress: Progress) -> None:
+    """Say so where pictures may be of another shape: square ones as rows, channels first."""
+    shape = next(iter(splits.values())).shape
+    side = math.isqrt(math.prod(shape))
+    if max(shape) == side * side >= _SQUARE:
+        progress.note(
+            f"{where}: pictures of {'x'.join(map(str, shape))} pixels; if they are {side}x{side} "
+            f"ones as rows, store them as (N, {side * side}) or (N, {side}, {side})"
+        )
+    if len(shape) == 3 and shape[0] < _LEAST <= min(shape[1:]):
+        progress.note(
+            f"{where}: pictures of {shape[0]}x{shape[1]} pixels with {shape[2]} channels; if the "
+            "channels are first, store them last"
+        )
 
 
 def of_classes(
@@ -225,7 +246,7 @@ def check(dataset: Dataset) -> None:
 
 def channels_first(shape: tuple[int, ...]) -> bool:
     """Whether pictures of that shape are (N, C, H, W): 1 or 3 channels, 5 pixels a side or more."""
-    return len(shape) == 4 and shape[1] in (1, 3) and min(shape[2:]) > 4
+    return len(shape) == 4 and shape[1] in (1, 3) and min(shape[2:]) >= _LEAST
 
 
 def pictures(values: Array, where: str, shape: tuple[int, ...] | None = None) -> Images:

@@ -11,8 +11,9 @@ import sys
 import warnings
 import zipfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from mnistprep.formats import _named
 
 MAGIC = b"\x93NUMPY"
 _STEP = 1 << 20
+_NAMES = 1 << 20  # classes that can have names
 _HEADER = 1 << 10  # bytes; NumPy takes seconds over a damaged one of 10,000
 
 
@@ -80,6 +82,31 @@ def load(path: Path, progress: Progress = quiet) -> dict[str, _named.Array]:
             f"{path}: a truncated or damaged archive: get it again ({printable(str(error), 80)})"
         ) from None
     return arrays
+
+
+def class_names(arrays: dict[str, _named.Array], where: object) -> tuple[str, ...] | None:
+    """The names of classes among the arrays, which are taken out of them; None where none are.
+
+    They are texts (K,), or one text, a JSON list. Raises FormatError for anything else.
+    """
+    found = sorted(filter(_named.is_classes, arrays))
+    if not found:
+        return None
+    if len(found) > 1:
+        raise FormatError(f"{where}: {_named.shown(found)} are both names of classes; keep one")
+    values = arrays.pop(found[0])
+    texts: list[str] | None = None
+    if values.ndim < 2 and values.dtype.kind in "US" and values.size <= _NAMES:
+        with suppress(UnicodeDecodeError):
+            listed: list[Any] = values.reshape(-1).tolist()
+            texts = [text if isinstance(text, str) else text.decode("utf-8") for text in listed]
+    if texts is None:
+        raise FormatError(
+            f"{where}: {printable(found[0], 80)} holds {values.dtype} of shape {values.shape}, "
+            "expected the names of classes as texts (K,) in the order of labels; leave it out if "
+            "it is something else"
+        )
+    return tuple(texts) if values.ndim else _named.parse_classes(texts[0], str(where))
 
 
 def mapped(path: Path) -> _named.Array:

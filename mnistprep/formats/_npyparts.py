@@ -96,9 +96,7 @@ def read(where: Path, parts: list[Part], progress: Progress) -> Dataset:
             content = _npy.load(each.path, progress)
         if each.role and len(content) != 1:
             raise FormatError(f"{each.path}: expected one array, found {len(content)}")
-        if not each.role and _named.CLASSES in content:
-            text = content.pop(_named.CLASSES)
-            said = _named.parse_classes(None if text.ndim else str(text), str(each.path))
+        if not each.role and (said := _npy.class_names(content, each.path)) is not None:
             classes = _named.agreed(classes, said, each.path)
         names = (
             {(each.split, each.role): next(iter(content))}
@@ -119,10 +117,27 @@ def read(where: Path, parts: list[Part], progress: Progress) -> Dataset:
         alone = next(k for k in arrays if _other(k) not in arrays)
         missing = "label" if alone.endswith("images") else "image"
         raise FormatError(f"{where}: the {missing} file that belongs to {shown[alone]} is missing")
+    classes = _named.agreed(classes, _names_beside(parts[0].path.parent, progress), where)
     prefix = parts[0].prefix.lower()
     if classes is None and prefix in STORED:
         classes = STORED[prefix].classes or None
-    return _named.dataset(str(where), prefix if prefix in STORED else where.name, arrays, classes)
+    name = prefix if prefix in STORED else where.name
+    return _named.dataset(str(where), name, arrays, classes, progress=progress)
+
+
+def _names_beside(folder: Path, progress: Progress) -> tuple[str, ...] | None:
+    """The names of classes in a file of their own, such as classes.npy."""
+    files = [
+        path
+        for path in sorted(folder.iterdir())
+        if _named.is_classes(path.stem) and path.suffix.lower() == ".npy" and _npy.is_array(path)
+    ]
+    try:
+        arrays = {path.stem: _npy.mapped(path) for path in files}
+        return _npy.class_names(arrays, files[0] if files else folder)
+    except FormatError as error:
+        progress.note(f"{error}; the names of classes are not read")
+        return None
 
 
 def positional(arrays: dict[str, _named.Array]) -> dict[str, _named.Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ _SURE = ("cls", "class", "label", "target")
 _KEYS = (  # of the label in a JSON table
     "label", "cls", "class", "target", "class_id", "label_id", "class_label", "digit", "y",
 )  # fmt: skip
+_FEW = 10  # samples; of so many, all may be of another class
 _LABEL_LIMIT = 1 << 20  # bytes of a label field
 
 
@@ -145,6 +146,15 @@ def index(files: _records.Files, chosen: tuple[str, str], number: int, _: int) -
     table = np.array(places, np.int64).reshape(-1, 2)
     splits.discard("")
     return Shard(table[:, 0], table[:, 1], np.array(labels, np.int64), more, strays, splits)
+
+
+def numbers_samples(field: str, shards: Sequence[Shard]) -> bool:
+    """Whether a field that may be a label has another number for each sample of every shard."""
+    return (
+        kind(field) not in (*_SURE, "json")
+        and max((len(shard.labels) for shard in shards), default=0) > _FEW
+        and all(len(np.unique(shard.labels)) == len(shard.labels) for shard in shards)
+    )
 
 
 def is_label(data: Images, span: tuple[int, int], field: str) -> bool:

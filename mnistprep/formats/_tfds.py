@@ -196,4 +196,4 @@ def write(
 
 def holds_names(dataset: Dataset) -> bool:
     """Whether class names survive in lines of a text, which TFDS strips and skips when empty."""
-    return all(name and name == name.strip() and "\n" not in name for name in dataset.classes)
+    return all(name.splitlines() == [name] == [name.strip()] for name in dataset.classes)

@@ -106,6 +106,7 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
         name: parts[0] if len(parts) == 1 else concatenate(_alike(path, parts))
         for name, parts in found.items()
     }
+    _named.note_shape(splits, path, progress)
     return Dataset(path.name, splits, _named.of_classes(names, splits, widths, path))
 
 
@@ -162,6 +163,7 @@ def _plan(file: Path, own: str) -> _Plan:
             )
             for split, kinds in found.items()
         }
+    ignored += [f"the attribute {name}" for name in filter(_named.is_classes, listing.attributes)]
     return _Plan(file, listing, sources, _classes(file, listing, names), ignored)
 
 
@@ -235,7 +237,7 @@ def _pictures(values: _named.Array, dims: tuple[str, ...], name: str, where: str
 def _channels_last(
     values: _named.Array, dims: tuple[str, ...], name: str, where: str
 ) -> _named.Array:
-    if sorted(dims) == sorted(_AXES):
+    if len(dims) == len(_AXES) and set(dims) == set(_AXES):  # names may be bytes, too
         return values.transpose([dims.index(axis) for axis in _AXES])
     few = values.shape[1] in (1, 3)
     if few and (name.rpartition("/")[2] in _FIRST or values.shape[3] > 4):
@@ -341,7 +343,8 @@ class _Writer:
         for dim, axis in zip(array.dims, axes, strict=True):
             dim.label = axis
         rows, at = array.chunks[0] if array.chunks else 1, 0
-        for images in _steps(splits, rows * max(1, 8192 // rows)):
+        step = rows * max(1, 8192 // rows)
+        for images, _ in (chunk for split in splits for chunk in split.chunks(step)):
             if first:
                 images = images[:, None] if images.ndim == 3 else np.moveaxis(images, 3, 1)
             values = images if kind == "|u1" else images.astype(kind) / np.float32(256)
@@ -381,10 +384,6 @@ class _Writer:
             options = {"compression": "gzip", "compression_opts": 6}
             options["chunks"] = (min(shape[0], max(1, _CHUNK // row)), *shape[1:])
         return self._file.create_dataset(name, shape, kind, track_times=False, **options)
-
-
-def _steps(splits: list[Split], size: int) -> Iterator[Images]:
-    return (images for split in splits for images, _ in split.chunks(size))
 
 
 def places(path: Path, split: str, indices: Sequence[int]) -> list[str]:

@@ -13,7 +13,8 @@ whatever reads Keras's or MedMNIST's file. Never put it under ~/.keras: Keras ch
 SHA-256 there, and deletes what does not match before it downloads again. Keras has no place for
 `valid`: it becomes the end of `train`. Read too: other names (X and y, images and labels, ...),
 pictures as rows of a square's pixels, one-hot labels, an array in each file (k49-train-imgs.npz and
-k49-train-labels.npz, x_train.npy and y_train.npy), a split in each. Pickled members are not.
+k49-train-labels.npz, x_train.npy and y_train.npy), a split in each, class names as an array of
+texts. Pickled members are not.
 """
 
 from __future__ import annotations
@@ -83,10 +84,10 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
             "expected names such as x_train.npy and y_train.npy"
         )
     arrays = load(path, progress)
-    names = arrays.pop(_named.CLASSES, None)
-    text = None if names is None or names.ndim else str(names)
-    classes = _named.parse_classes(text, str(path))
-    return _named.dataset(str(path), path.name, _npyparts.positional(arrays), classes)
+    classes = _npy.class_names(arrays, path)
+    return _named.dataset(
+        str(path), path.name, _npyparts.positional(arrays), classes, progress=progress
+    )
 
 
 def write(

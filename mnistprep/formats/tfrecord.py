@@ -32,7 +32,7 @@ from mnistprep._streams import inflated_head
 from mnistprep._text import printable
 from mnistprep.dataset import SPLITS, Dataset, Labels
 from mnistprep.errors import FormatError
-from mnistprep.formats import _example, _recordfiles, _records, _sidecar, _tfds
+from mnistprep.formats import _example, _recordfiles, _records, _scale, _sidecar, _tfds
 from mnistprep.formats._example import Feature
 from mnistprep.formats._splits import PUBLISHED, named_split
 
@@ -54,6 +54,7 @@ _SIZES = (
     ("depth", "channels", "image/depth", "image/channels", "image_channels", "c"),
 )
 Frames = tuple[NDArray[np.int64], NDArray[np.int64]]
+_PROBED = 16  # records, to know the type of bare pixels by
 _LOOKED_AT = 4  # files of a folder, to know records by
 
 
@@ -260,8 +261,11 @@ def _dataset(
         for split in records.values():
             split.image, split.label = image, label
         picture, _ = first[0].example(first[1], 0)
-        if bare := _bare(picture, features, shape, where):
-            if shape is None and _sizes(features, where) is None:
+        sizes = _sizes(features, where) or shape
+        if sizes is None or len(picture) == 4 * math.prod(sizes):
+            _check_width(*first)
+        if bare := _bare(picture, sizes, where):
+            if sizes is None:
                 side = bare[0]
                 progress.note(f"{path}: bare pixels without sizes, taken to be {side}x{side}")
             shape = bare
@@ -284,15 +288,23 @@ def _one(features: Mapping[str, Feature], names: Sequence[str], what: str, where
     raise FormatError(f"{where}: of its features, {several} ({listed}); say which: {what}=NAME")
 
 
-def _bare(
-    picture: bytes, features: Mapping[str, Feature], shape: tuple[int, ...] | None, where: str
-) -> tuple[int, ...] | None:
+def _check_width(records: _Split, shard: int) -> None:
+    """Raise FormatError for pixels of several bytes, whose number may be a square too."""
+    count = min(_PROBED, records.counts[shard])
+    pixels = b"".join(records.example(shard, index)[0] for index in range(count))
+    if kind := _scale.wide(pixels):
+        raise FormatError(
+            f"{records.where(shard, 0)}: its pixels are {kind} numbers of four bytes each; store "
+            "them as bytes (uint8), or as PNG"
+        )
+
+
+def _bare(picture: bytes, sizes: tuple[int, ...] | None, where: str) -> tuple[int, ...] | None:
     """The shape of pictures that are pixels and nothing else; None for encoded ones."""
     try:
         _png.examine(picture, where)
         return None
     except FormatError:
-        sizes = _sizes(features, where) or shape
         side = math.isqrt(len(picture))
         if sizes is None and side and side * side == len(picture):
             return side, side
@@ -336,7 +348,9 @@ def write(
                 shards[called].append((count, stream.tell() - _example.FRAME * count))
     _tfds.write(dataset, folder, name, shards)
     if not _tfds.holds_names(dataset):
-        progress.note("TFDS has no place for class names that are empty or begin or end in blanks")
+        progress.note(
+            "TFDS has no place for class names of no or several lines, or with blanks at an end"
+        )
 
 
 def _pack(crc: Any, _: int, pictures: Iterator[bytes], labels: Labels) -> bytes:

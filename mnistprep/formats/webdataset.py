@@ -11,7 +11,8 @@ webdataset/webdataset) over POSIX ustar; see _tar.py. Read by webdataset, Huggin
 and any tar. A target that ends in .tar (.tar.gz, .tgz) is one shard; it holds one split, and keeps
 split, class names and shape in a pax comment. Pictures are grey or RGB.
 
-Reading takes any picture field and a label in cls, class, label, json, txt, id or index.
+Reading takes any picture field and a label in cls, class, label, json, txt, id or index; the last
+three not when they are another number for each sample.
 """
 
 from __future__ import annotations
@@ -140,6 +141,12 @@ def read(
             fields = fields or _samples.choose(files[number], paths[number], image, label)
         task = partial(_samples.index, files, fields or ("", ""))
         shards = list(_workers.run(task, len(paths), size=1, workers=workers))
+        if label == "auto" and fields and _samples.numbers_samples(fields[1], shards):
+            field = printable(fields[1], 40)
+            raise FormatError(
+                f"{paths[0]}: .{field} is another number for each sample, which counts them and "
+                f"names no class; if it is the label, say label={field}"
+            )
         more.update(*(shard.more for shard in shards))
         strays.update(*(shard.strays for shard in shards))
         said = {word for shard in shards for word in shard.splits}
