@@ -351,7 +351,11 @@ def head(path: Path, size: int) -> bytes:
     if not path.is_file():
         return b""
     with path.open("rb") as file:
-        return file.read(size)
+        try:
+            return file.read(size)
+        except OSError as error:
+            error.filename = str(path)  # which the system says of opening only
+            raise
 
 
 @contextmanager

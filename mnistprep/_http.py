@@ -267,8 +267,16 @@ class Network:
 
     def _request(self, url: str, headers: dict[str, str]) -> requests.Response:
         """The response of `url`, its body unread, after redirects that stay secure."""
-        for _ in range(REDIRECTS + 1):
-            response = self._answer(url, headers)
+        for count in range(REDIRECTS + 1):
+            try:
+                response = self._answer(url, headers)
+            except Unavailable as error:
+                if not count:
+                    raise
+                raise Unavailable(
+                    f"redirects to {printable(urlsplit(url).hostname or '', 80)}: {error}",
+                    absent=error.absent,
+                ) from None
             if response.status_code == 429 or response.status_code >= 500:
                 wait = headers_of.retry_after(response)
                 response.close()
@@ -281,6 +289,7 @@ class Network:
                 target = self._session.get_redirect_target(response)  # decodes what may be no text
                 url = urljoin(url, target or "")
                 scheme = urlsplit(url).scheme
+                headers_of.check_address(url)
             except ValueError:
                 raise Unavailable("redirects to what is no address", absent=True) from None
             if scheme not in allowed:

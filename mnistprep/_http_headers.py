@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.client import HTTPException
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import requests
 
@@ -38,6 +39,15 @@ def retry_after(response: requests.Response) -> float | None:
         date = parsedate_to_datetime(value[:99])
         return max(0.0, date.replace(tzinfo=date.tzinfo or timezone.utc).timestamp() - time.time())
     return None
+
+
+def check_address(url: str) -> None:
+    """Raise ValueError for a URL whose host or port no server can have."""
+    requests.Request("GET", url).prepare()
+    parts = urlsplit(url)
+    if parts.port == 0:
+        raise ValueError(url)
+    (parts.hostname or "").encode("idna")  # whose labels are neither empty nor too long
 
 
 def validator(response: requests.Response) -> str | None:

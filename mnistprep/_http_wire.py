@@ -10,7 +10,7 @@ import io
 import socket
 import time
 from functools import cache
-from http.client import HTTPResponse
+from http.client import HTTPResponse, parse_headers
 from typing import Any
 
 import requests
@@ -93,6 +93,18 @@ class _Answer(HTTPResponse):
         self.fp.close()
         self.wire = Wire(sock)
         self.fp = io.BufferedReader(self.wire, 1 << 16)
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """The status line of the answer itself.
+
+        http.client knows 100 as the one interim answer; any other than 101 is to be read past too
+        (RFC 9110, section 15.2).
+        """
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 102 <= status < 200:
+                return version, status, reason
+            parse_headers(self.fp)
 
 
 class Adapter(HTTPAdapter):

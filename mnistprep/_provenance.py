@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mnistprep import _croissant, catalog, formats
+from mnistprep._files import refuse_existing
 from mnistprep._text import printable
 from mnistprep.dataset import Dataset, Digest, idx_hashes
-from mnistprep.errors import FormatError
+from mnistprep.errors import FormatError, TargetError
 from mnistprep.formats import _sidecar
 from mnistprep.selection import Selection
 
@@ -104,13 +106,26 @@ def stale(target: Path) -> list[Path]:
 def is_stale(path: Path) -> bool:
     """Whether a file is what lay beside an export; asked when that is gone, or replaced."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        if not stat.S_ISREG(path.lstat().st_mode):  # a pipe would block
+            return False
+        content = _sidecar.table(path)
+    except (OSError, FormatError):
         return False
-    return isinstance(content, dict) and (
-        {"mnistprep", "source"} <= content.keys()
-        or content.get("conformsTo") == _croissant.CONFORMS
-    )
+    ours = {"mnistprep", "source"} <= content.keys()
+    return ours or content.get("conformsTo") == _croissant.CONFORMS
+
+
+def refuse_unknown(path: Path, *, overwrite: bool) -> None:
+    """Raise TargetError for what lies where a document is to be, and must stay.
+
+    With `overwrite` too, when it is a folder: no document ever was one.
+    """
+    if path.is_dir() and not path.is_symlink():
+        raise TargetError(
+            f"{path} is a folder, where a file is to say what the export was made from; move it "
+            "away"
+        )
+    refuse_existing(path, overwrite=overwrite or is_stale(path))
 
 
 def disagreements(

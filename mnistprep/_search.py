@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from mnistprep import catalog
 from mnistprep._content import explain, idx_size, is_markup, kept_chunks, packed_limit, store
+from mnistprep._files import head
 from mnistprep._progress import Progress
 from mnistprep._published import Content, IdxFile, Published
 from mnistprep.dataset import (
@@ -226,6 +227,11 @@ def _search_file(search: Search, path: Path, source: str) -> None:
 def _search_other(search: Search, path: Path, source: str) -> None:
     from mnistprep._zipped import search_zip
 
+    try:
+        head(path, 1)
+    except OSError as error:
+        search.failed(source, f"cannot be read: {error.strerror or error}")
+        return
     if search_zip(search, path, source) or not search.needed:
         return
     if is_markup(path):

@@ -14,10 +14,11 @@ from types import MappingProxyType
 from typing import Any
 from weakref import finalize
 
-from mnistprep import _archives, _limits, _provenance, _workers, formats
+from mnistprep import _archives, _limits, _outputs, _provenance, _workers, formats
 from mnistprep._files import atomic_path, existing, refuse_existing, staging_folder, unreplaced
 from mnistprep._progress import Progress, quiet
 from mnistprep._provenance import Origin
+from mnistprep._text import printable
 from mnistprep.dataset import Dataset, Split
 from mnistprep.errors import (
     DataError,
@@ -98,7 +99,9 @@ def locate(
                 claimed = known if format is None else formats.get(format).sniff(where)
                 if not claimed:
                     return _in_archive(where, format, workers, progress, options)
-            return _found(where, known, workers, progress, options)
+            found = _found(where, known, workers, progress, options)
+            _note_others(found, format, progress)
+            return found
     except DataError as error:
         raise FormatError(f"{where}: {error}") from error
     except MemoryError:
@@ -129,6 +132,13 @@ def _found(
     with unreplaced(where):
         dataset = reader(where, progress=progress, **_given(reader, workers), **options)
     return Found(dataset, name, where, where)
+
+
+def _note_others(found: Found, format: str | None, progress: Progress) -> None:
+    """Say what else is there, where nobody has said which of it is meant."""
+    if format is None and found.at.is_dir() and (others := formats.besides(found.at, found.format)):
+        listed = printable(", ".join(others[:5]), 200)
+        progress.note(f"{found.at}: read as {found.format}; not read: {listed}")
 
 
 def _joined(
@@ -176,7 +186,9 @@ def _in_archive(
         claimed = formats.get(format).sniff(top) if format else formats.matches(top)
         inside = top if claimed else _only(top)
         known = formats.matches(inside) if format is None else [format]
-        found = _found(inside, known, workers, _Translated(progress, shown), options)
+        translated = _Translated(progress, shown)
+        found = _found(inside, known, workers, translated, options)
+        _note_others(found, format, translated)
     except BaseException as error:
         kept.close()
         if isinstance(error, (FormatError, DataError)):
@@ -251,7 +263,7 @@ def write(
             papers = _provenance.papers(dataset, staging, content, croissant=croissant)
             for paper, text in papers.items():
                 beside = target.with_name(paper)
-                refuse_existing(beside, overwrite=overwrite or _provenance.is_stale(beside))
+                _provenance.refuse_unknown(beside, overwrite=overwrite)
                 _provenance.write_text(staging.with_name(paper), text)
     return target
 
@@ -282,9 +294,11 @@ def convert(
     formats.check_options(name, options)
     found = locate(source, source_format, workers=workers, progress=progress, **reading)
     dataset, where = found.dataset, found.path
-    refuse_existing(end, overwrite=overwrite, sources=[where])
-    if os.path.lexists(end) and where.resolve() in end.resolve().parents:
-        raise TargetError(f"{target} is a part of the source {where}; it is not overwritten")
+    _outputs.refuse(end, overwrite=overwrite, sources=[where, Path(source)])
+    if _outputs.lies_in(end, where):
+        raise TargetError(
+            f"{target} would be a part of the source {where}; choose a path outside the source"
+        )
     chosen = dataset if selection is None else select(dataset, selection)
     origin = Origin(dataset, found.format, reading, selection)
     write(

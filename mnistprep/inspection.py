@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from mnistprep import _png, catalog, convert
-from mnistprep._files import atomic_path, refuse_existing
+from mnistprep import _outputs, _png, catalog, convert
+from mnistprep._files import atomic_path
 from mnistprep._progress import Progress, quiet
 from mnistprep._text import printable
 from mnistprep.dataset import Dataset, Digest, class_counts, idx_hashes
-from mnistprep.errors import UsageError
+from mnistprep.errors import TargetError, UsageError
 from mnistprep.report.sheets import by_class
 
 
@@ -90,11 +90,17 @@ def inspect(
     if sheet is not None:
         if sheet.suffix.lower() != ".png":
             raise UsageError(f"{sheet}: the preview is a PNG; give a name that ends in .png")
-        refuse_existing(sheet, overwrite=overwrite, sources=[Path(path)])
+        _outputs.refuse(sheet, overwrite=overwrite, sources=[Path(path)])
+        if labels is not None:
+            _outputs.refuse_same(sheet, Path(labels), "the preview and the label table")
     found = convert.locate(path, format, workers=workers, progress=progress, **options)
     dataset = found.dataset
+    if sheet is not None and found.format == "imagefolder" and _outputs.lies_in(sheet, found.at):
+        raise TargetError(
+            f"{sheet} would be one of the pictures of {found.path}; choose a path outside of it"
+        )
     if labels is not None:
-        _write_labels(found, Path(labels), str(options.get("name", "auto")), overwrite)
+        _write_labels(found, Path(path), Path(labels), str(options.get("name", "auto")), overwrite)
     if sheet is not None:
         with atomic_path(sheet, overwrite=overwrite) as staging:
             staging.write_bytes(next(_png.encode(by_class(dataset)[np.newaxis])))
@@ -115,12 +121,14 @@ def inspect(
     )
 
 
-def _write_labels(found: convert.Found, target: Path, name: str, overwrite: bool) -> None:
+def _write_labels(
+    found: convert.Found, asked: Path, target: Path, name: str, overwrite: bool
+) -> None:
     if found.format not in ("idx", "idx-gz"):
         raise UsageError(f"label tables are a matter of IDX files; {found.path} is {found.format}")
-    from mnistprep.labels import read_tables, write_csv
+    from mnistprep.labels import is_table, read_tables, write_csv
 
-    refuse_existing(target, overwrite=overwrite, sources=[found.path])
+    _outputs.refuse(target, overwrite=overwrite, sources=[asked, found.path], own=is_table)
     write_csv(read_tables(found.at, name), target, overwrite=overwrite)
 
 

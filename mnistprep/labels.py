@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mnistprep._files import atomic_path, existing
+from mnistprep._files import atomic_path, existing, head
 from mnistprep.errors import FormatError, MnistprepError, describe
 from mnistprep.formats import _idx
 
@@ -43,6 +43,11 @@ def columns(count: int) -> tuple[str, ...]:
     if count == len(QMNIST_COLUMNS):
         return QMNIST_COLUMNS
     return ("class", *(f"column{at}" for at in range(1, count)))
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file starts as those that `write_csv` writes."""
+    return head(path, 12).startswith((b"split,class\n", b"split,class,"))
 
 
 def write_csv(

@@ -108,7 +108,7 @@ FAULTS: dict[str, tuple[Fault, str, int]] = {
     "strange status": (status(299), "answers 299", 1),
     "status 999": (status(999), "answers 999", 3),
     "no content": (status(204), "answers 204", 1),
-    "early hints only": (answer(start=b"HTTP/1.1 103 Early Hints\r\n"), "answers 103", 1),
+    "early hints only": (answer(start=b"HTTP/1.1 103 Early Hints\r\n"), NOT_HTTP, 3),
     "switches protocols": (status(101), "answers 101", 1),
     # Busy
     "too many": (status(429), "answers 429 Too Many Requests; tried 3 times", 3),
@@ -167,6 +167,12 @@ FAULTS: dict[str, tuple[Fault, str, int]] = {
         "more than [0-9,]+ bytes before its answer",
         1,
     ),
+    "endless early hints": (
+        for_ever(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"),
+        "more than [0-9,]+ bytes before its answer",
+        1,
+    ),
+    "slow early hints": (for_ever(b"", b"HTTP/1.1 103 E\r\nA: b\r\n\r\n", 0.02), "no answer", 1),
     "slow interim answers": (for_ever(b"", b"HTTP/1.1 100 C\r\n\r\n", 0.02), "no answer", 1),
     "endless headers": (for_ever(OK, b"A: b\r\n"), NOT_HTTP, 3),
     "an endless header": (for_ever(OK, b"x"), NOT_HTTP, 3),
@@ -253,7 +259,7 @@ FAULTS: dict[str, tuple[Fault, str, int]] = {
     "redirect to a script": (redirect("javascript:alert(1)"), "insecure address", 1),
     "redirect to no address": (redirect("http://[::oops"), "no address", 1),
     "redirect to no host": (redirect("http://"), "redirects more than 5", 6),
-    "redirect to port 99999": (redirect("http://localhost:99999/"), "not a usable URL", 1),
+    "redirect to port 99999": (redirect("http://localhost:99999/"), "no address", 1),
     "redirect to nowhere": (redirect("http://nowhere.invalid/"), "no address", 1),
     "redirect to a host with a NUL": (redirect("http://a\0b/"), "no connection|usable|address", 1),
     "redirect to a host with dots": (redirect("http://a..b/"), "no connection|usable|address", 1),
@@ -289,6 +295,11 @@ FAULTS: dict[str, tuple[Fault, str, int]] = {
 
 # What one mirror alone gets over, for the first file; a list is what it does one after the other.
 HARMLESS: dict[str, Fault | list[Fault]] = {
+    "early hints": raw(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + chunked(BODY)),
+    "interim answers": raw(
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 199 What\r\nA: b\r\n\r\n" + chunked(BODY)
+    ),
     "busy once": [status(503, Retry_After=0)],
     "reset once": [lambda handler: handler.reset()],
     "not HTTP once": [raw(b"\0\1\2")],

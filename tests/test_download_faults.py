@@ -17,6 +17,7 @@ from httpserver import (
     black_hole,
     cut,
     raw,
+    redirect,
     running,
     status,
     trickle,
@@ -74,6 +75,33 @@ def test_what_a_single_mirror_gets_over(fault: str, server: Server, tiny: Publis
     server.faults[FIRST] = list(happens) if isinstance(happens, list) else happens
     server.files["moved/" + FIRST] = BODY
     assert_fetched(fetch("tiny"))
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["http://a..b/", f"http://{'x' * 100}.org/", "http://localhost:99999/", "http://[::1/",
+     "http://localhost:0/", "http://a b/", "http://x\u00e9..y/"],
+)  # fmt: skip
+def test_a_redirection_to_no_address_costs_one_file(
+    target: str, monkeypatch: pytest.MonkeyPatch, server: Server
+) -> None:
+    """A mirror that sends one file nowhere is asked for the others, and the reason says it."""
+    fill(server, "", TINY)
+    location = target.encode().decode("latin-1")
+    server.faults[FIRST] = redirect(location)
+    with running() as good:
+        good.files[FIRST] = BODY
+        publish(monkeypatch, (server.base, good.base))
+        assert_fetched(fetch("tiny"))
+        assert good.paths() == ["/" + FIRST]
+    assert len(server.paths()) == len(TINY)
+
+
+def test_a_redirection_to_a_dead_host_is_called_that(server: Server, tiny: Published) -> None:
+    """The reason names the host that was redirected to."""
+    server.faults[FIRST] = redirect("http://nowhere.invalid/x")
+    with pytest.raises(FetchError, match=r"redirects to nowhere\.invalid: "):
+        fetch("tiny")
 
 
 @pytest.mark.parametrize("form", ["seconds", pytest.param("date", marks=pytest.mark.slow)])

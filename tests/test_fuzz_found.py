@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,7 @@ from mnistprep import Dataset, formats
 from mnistprep.drawings import as_is, open_picture
 from mnistprep.errors import FormatError
 from mnistprep.formats import _mat5
-from mnistprep.formats._flatnames import natural
+from mnistprep.formats._flatnames import label, natural, rule
 from mnistprep.training import fit, load_checkpoint, save_checkpoint
 
 SMALL = split(3, (4, 4), classes=2)
@@ -284,3 +286,34 @@ def test_a_large_number_in_a_first_line(tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 1 << 24
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("content", [b"1" * (1 << 20) + b"\1", b"0," + b"1" * (1 << 20) + b"x"])
+def test_digits_without_end(tmp_path: Path, content: bytes) -> None:
+    """A number of a million digits that is none is not tried at each of them."""
+    path = tmp_path / "x.csv"
+    path.write_bytes(content)
+    before = time.process_time()
+    with pytest.raises(FormatError):
+        mnistprep.read(path, workers=1)
+    assert time.process_time() - before < 10
+
+
+def test_names_of_many_underscores() -> None:
+    """The word in the name of a picture is found without trying every end of it."""
+    before = time.process_time()
+    assert rule(["a" + "_" * 60_000 + "!", "b" + "_" * 60_000 + "!"] * 2) is None
+    assert rule(["cat_1", "cat_dog-2", "cat 3", "cat_dog_4"]) == ("word first", 0)
+    assert label(("word first", 0), "cat_dog-_2") == "cat_dog"
+    assert time.process_time() - before < 10
+
+
+def test_dimensions_whose_names_are_no_text(tmp_path: Path) -> None:
+    """Labels of HDF5's dimensions may be bytes that no text can be made of."""
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file["x_train"] = np.zeros((2, 5, 6, 3), np.uint8)
+        file["y_train"] = [0, 1]
+        for k, name in enumerate((b"N", b"\xff", b"H", b"W")):
+            h5py.h5ds.set_label(file["x_train"].id, k, name)
+    assert mnistprep.read(path).shape == (5, 6, 3)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from httpserver import Server, running
-from test_download_family import DIGITS, LETTERS, cache, published, server  # noqa: F401
+from test_download_family import DIGITS, LETTERS, published, server  # noqa: F401
 from test_family import emnist_files, idx, put, qmnist_files, table, upright
 from torchvision import datasets
 

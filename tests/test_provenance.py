@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -123,6 +124,39 @@ def test_a_document_goes_with_the_export_that_it_is_of(tmp_path: Path, digits: D
     (tmp_path / "x.npz.croissant.json").write_text("mine")
     mnistprep.write(digits, tmp_path / "x.npz", overwrite=True, provenance=False)
     assert {path.name for path in tmp_path.iterdir()} == {"x.npz", "x.npz.croissant.json"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes among its files")
+def test_what_lies_in_the_place_of_a_document(tmp_path: Path, digits: Dataset) -> None:
+    """A pipe, a folder, an endless device, a file too large: none is waited for, read or lost."""
+    beside = tmp_path / "x.npz.mnistprep.json"
+    mnistprep.write(digits, tmp_path / "x.npz", provenance=False)
+    before = (tmp_path / "x.npz").read_bytes()
+
+    def refused(words: str, *, overwrite: bool = True) -> None:
+        with pytest.raises(TargetError, match=words):
+            mnistprep.write(odd_dataset(), tmp_path / "x.npz", overwrite=overwrite)
+        assert (tmp_path / "x.npz").read_bytes() == before
+
+    os.mkfifo(beside)
+    refused("neither a file nor a folder")
+    beside.unlink()
+    beside.mkdir()
+    (beside / "mine").write_text("mine")
+    refused("is a folder")
+    assert (beside / "mine").read_text() == "mine"
+    shutil.rmtree(beside)
+    beside.write_text("{}")
+    os.truncate(beside, 100 << 30)  # bytes, none of which takes room
+    (tmp_path / "x.npz").rename(tmp_path / "y.npz")
+    with pytest.raises(TargetError, match=r"x\.npz\.mnistprep\.json exists"):
+        mnistprep.write(digits, tmp_path / "x.npz")
+    beside.unlink()
+    for place in ("/dev/zero", "/proc/self/pagemap", str(beside)):
+        beside.symlink_to(place)
+        with pytest.raises(TargetError, match=r"x\.npz\.mnistprep\.json exists"):
+            mnistprep.write(digits, tmp_path / "x.npz")
+        beside.unlink()
 
 
 def test_a_refused_export_leaves_no_document(tmp_path: Path) -> None:

@@ -430,6 +430,14 @@ def test_bare_state_dicts_and_numpy_models_are_models(tmp_path: Path) -> None:
     assert array.to_json()["model"]["recipe"] == "numpy"
 
 
+# With an accuracy and seconds, what `verify --json` prints.
+CHECK = (
+    '{"checks": [{"format": "npz", "path": "x.npz", "dataset": "mnist", "order": "original", '
+    '"digests": {}, "accuracy": %s, "seconds": %s, "problems": [], "refused": null}], '
+    '"right": true}'
+)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -438,6 +446,20 @@ def test_bare_state_dicts_and_numpy_models_are_models(tmp_path: Path) -> None:
         ('{"checks": [], "right": true}', "not what"),
         ('{"checks": [{"format": 1}], "right": true}', "not what"),
         ('{"a": {"b": 1}}', "not what"),
+        *(
+            (CHECK % values, "not what")
+            for values in (
+                ("NaN", "1"),
+                ("Infinity", "1"),
+                ("1.5", "1"),
+                ("-0.1", "1"),
+                ("1e400", "1"),
+                ("0.9", "NaN"),
+                ("0.9", "Infinity"),
+                ("null", "1e400"),
+                ("0.9", "-1"),
+            )
+        ),
     ],
 )
 def test_other_documents_are_refused(tmp_path: Path, content: str, words: str) -> None:
@@ -446,6 +468,19 @@ def test_other_documents_are_refused(tmp_path: Path, content: str, words: str) -
     with pytest.raises(FormatError, match=words):
         write_report(tmp_path / "page.html", tmp_path / "x.json")
     assert not (tmp_path / "page.html").exists()
+
+
+def test_a_document_of_many_checks_has_a_small_page(tmp_path: Path) -> None:
+    """Of 20,000 checks a page shows some, those that failed first, and counts the others."""
+    row = json.loads(CHECK % ("0.99", "1"))["checks"][0]
+    wrong = {**row, "path": "wrong.npz", "problems": ["&" * 500] * 90, "order": "wrong"}
+    checks = [*[row] * 20_000, *[wrong] * 200]
+    (tmp_path / "x.json").write_text(json.dumps({"checks": checks, "right": False}))
+    html = page(tmp_path, tmp_path / "x.json")
+    assert len(html.source) < 2_000_000
+    assert len(html.all("tr")) < 400
+    assert "19,900 more" in html.text and "wrong.npz" in html.text
+    assert "20,200 checks" in html.text
 
 
 def test_wrong_calls_are_refused(tmp_path: Path, odd: Dataset) -> None:

@@ -58,8 +58,7 @@ def command(
 
     The dataset comes from the cache, a mirror or the network, or from --input.
     """
-    from mnistprep import convert, download, formats, sources
-    from mnistprep._files import refuse_existing
+    from mnistprep import _outputs, convert, download, formats, sources
     from mnistprep._provenance import Origin
     from mnistprep.selection import select
 
@@ -70,7 +69,13 @@ def command(
     selection = _shared.chosen(splits, limit, per_class, validation, seed)
     name = input_path.name.partition(".")[0] if input_path else dataset or "mnist"
     target = output or Path(formats.default_output(format, name.partition(":")[0] or "dataset"))
-    refuse_existing(target, overwrite=overwrite, sources=download.local_sources(mirrors))
+    local = download.local_sources(mirrors)
+    _outputs.refuse(
+        target,
+        overwrite=overwrite,
+        sources=local,
+        own=lambda path: _may_be_own(path, format),
+    )
     if input_path:
         written = convert.convert(
             input_path, target, source_format=source_format, target_format=format, reading=reading,
@@ -98,3 +103,11 @@ def command(
         f"{printable(str(target))}: {format} of {_shared.counts(written)} ({seconds:.1f} s)",
         _shared.written(written, target, format, seconds),
     )
+
+
+def _may_be_own(path: Path, format: str) -> bool:
+    """Whether a path holds an export in the format, and no part of one."""
+    from mnistprep import formats
+
+    module = formats.get(format)
+    return (path.is_dir() or bool(module.SUFFIXES)) and module.sniff(path)

@@ -74,16 +74,16 @@ def command(
     dataset. The page is one HTML file that needs no network. With --verify the command exits with
     1 when the dataset is not right; the page says why.
     """
-    from mnistprep import convert, sources, verification
-    from mnistprep._files import refuse_existing
+    from mnistprep import _outputs, convert, download, sources, verification
     from mnistprep.report import subjects
-    from mnistprep.report.writing import write_report
+    from mnistprep.report.writing import is_page, write_report
 
     if input_path and (dataset or mirrors):
         raise click.UsageError("--input is a source, and so are --dataset and --mirror; give one")
     console = _shared.Console(quiet=quiet, as_json=as_json)
     read_too = [input_path] if input_path else []
-    refuse_existing(output, overwrite=overwrite, sources=[*paths, *read_too])
+    local = download.local_sources(mirrors) if dataset or verifies else []
+    _outputs.refuse(output, overwrite=overwrite, sources=[*paths, *read_too, *local], own=is_page)
     about: list[Subject] = [*paths]
     data = [path for path in paths if subjects.kind(path) == "dataset"]
     named = dataset or input_path

@@ -90,10 +90,9 @@ def command(
     to the same weights as without the stop. Several processes, as torchrun starts them, share the
     batches of one run.
     """
-    from mnistprep import convert, download, sources
-    from mnistprep._files import refuse_existing
+    from mnistprep import _outputs, convert, download, sources
     from mnistprep.selection import Selection, select
-    from mnistprep.training import accuracy, processes, recipes, runs
+    from mnistprep.training import accuracy, checkpoints, processes, recipes, runs
 
     _shared.check_source(dataset, input_path, source_format, mirrors, reading)
     row = recipes.get(recipe)
@@ -105,8 +104,9 @@ def command(
             f"{recipe} is watched on a validation split; --validation 0 has none"
         )
     mine = [input_path] if input_path else download.local_sources(mirrors)
-    refuse_existing(target, overwrite=overwrite, sources=mine)
-    refuse_existing(runs.state_path(target), overwrite=True, sources=mine)
+    own = checkpoints.sniff
+    _outputs.refuse(target, overwrite=overwrite, sources=mine, own=own)
+    _outputs.refuse(runs.state_path(target), overwrite=True, sources=mine, own=own)
     if input_path:
         data = convert.read(input_path, source_format, workers=workers, progress=console, **reading)
         # `evaluate` must not take a path for the dataset of that name.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +49,7 @@ def find(folder: Path) -> Sidecar | None:
     path = folder / NAME
     if not path.is_file():
         return None
-    if path.stat().st_size > _LIMIT:
-        raise FormatError(f"{path}: larger than any sidecar; remove it to read without")
-    return unpacked(path.read_bytes(), path)
+    return unpacked(_read(path, "sidecar; remove it to read without"), path)
 
 
 def unpacked(data: bytes, where: object) -> Sidecar:
@@ -75,16 +74,24 @@ def unpacked(data: bytes, where: object) -> Sidecar:
 
 
 def table(path: Path) -> dict[str, Any]:
-    """The JSON table that a file holds; raises FormatError for anything else."""
-    if path.stat().st_size > _LIMIT:
-        raise FormatError(f"{path}: larger than any description of a dataset")
+    """The JSON table that a file holds; raises FormatError for anything else, OSError."""
+    data = _read(path, "description of a dataset")
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(data)
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise FormatError(f"{path}: not a JSON table; the file is damaged: get it again")
     return content
+
+
+def _read(path: Path, what: str) -> bytes:
+    with path.open("rb") as file:
+        size = min(os.fstat(file.fileno()).st_size, _LIMIT)
+        data = file.read(size + 1)
+    if len(data) > size:  # what grows without an end has no size
+        raise FormatError(f"{path}: larger than any {what}")
+    return data
 
 
 def classes(sidecar: Sidecar | None, splits: Mapping[str, Split], where: object) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from mnistprep._truth import NONE, OTHER, WRONG
 from mnistprep.report.display import plural, share, text
 from mnistprep.verification import Check, VerifyReport
 
-PROBLEMS = 40  # shown of each check
+ROWS = 300  # shown of a verification
+PROBLEMS = 40  # shown of each check, and ten times as many of all
 _LENGTH = 400  # letters of a problem
 _WORDS = {OTHER: "right, in another order", WRONG: "wrong", NONE: "not compared"}
 
@@ -37,10 +38,21 @@ class ChecksPart:
     headline: str
     summary: str
     rows: tuple[CheckRow, ...]
+    more: int
 
 
 def describe(report: VerifyReport) -> ChecksPart:
-    """The checks of a verification as a table, and what to say of all of them."""
+    """The checks of a verification as a table, and what to say of all of them.
+
+    Where there are too many for a page, those that failed come first.
+    """
+    checks = report.checks
+    if len(checks) > ROWS:
+        checks = tuple(sorted(checks, key=lambda check: check.right))[:ROWS]
+    rows, left = [], 10 * PROBLEMS
+    for check in checks:
+        rows.append(_row(check, min(PROBLEMS, left)))
+        left -= len(rows[-1].problems)
     wrong = sum(not check.right for check in report.checks)
     refused = sum(check.refused is not None for check in report.checks)
     trained = sum(check.accuracy is not None for check in report.checks)
@@ -53,11 +65,12 @@ def describe(report: VerifyReport) -> ChecksPart:
         right=report.right,
         headline="Verified" if report.right else "Not right",
         summary=f"{'; '.join(said)}.",
-        rows=tuple(_row(check) for check in report.checks),
+        rows=tuple(rows),
+        more=len(report.checks) - len(rows),
     )
 
 
-def _row(check: Check) -> CheckRow:
+def _row(check: Check, most: int) -> CheckRow:
     problems = [*check.problems, *([f"cannot hold it: {check.refused}"] if check.refused else [])]
     tone, verdict = ("good", "right") if check.right else ("bad", "wrong")
     if check.refused:
@@ -70,6 +83,6 @@ def _row(check: Check) -> CheckRow:
         content=_WORDS.get(check.order, "right, in order"),
         accuracy="–" if check.accuracy is None else share(check.accuracy),
         seconds=f"{check.seconds:.1f}",
-        problems=tuple(text(problem, _LENGTH) for problem in problems[:PROBLEMS]),
-        more=max(0, len(problems) - PROBLEMS),
+        problems=tuple(text(problem, _LENGTH) for problem in problems[:most]),
+        more=max(0, len(problems) - most),
     )

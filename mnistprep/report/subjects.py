@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,11 +27,12 @@ def kind(path: Path) -> Kind:
 
     Raises MissingPath.
     """
-    if head(existing(path), 512).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-        return "verification"
+    existing(path)
     try:
+        if head(path, 512).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+            return "verification"
         return "model" if checkpoints.sniff(path) else "dataset"
-    except FormatError:  # damaged, which reading it says
+    except (FormatError, OSError):  # damaged, which reading it says
         return "dataset"
 
 
@@ -47,10 +50,13 @@ def data(
 
 def verification(path: Path) -> VerifyReport:
     """The document that `mnistprep verify --json` printed; raises FormatError for any other."""
-    if path.stat().st_size > _LIMIT:
+    with path.open("rb") as file:
+        size = min(os.fstat(file.fileno()).st_size, _LIMIT)
+        data = file.read(size + 1)
+    if len(data) > size:
         raise FormatError(f"{path}: larger than any verification")
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise FormatError(f"{path}: damaged JSON; expected what `verify --json` prints") from None
     if "error" in content:
@@ -66,14 +72,21 @@ def verification(path: Path) -> VerifyReport:
 
 def _check(content: dict[str, Any]) -> Check:
     accuracy, path, refused = content["accuracy"], content["path"], content["refused"]
+    seconds = float(content["seconds"])
+    # Not so of NaN either, nor of Infinity, which Python takes in JSON and nobody else does.
+    if not 0 <= seconds < math.inf or not (accuracy is None or 0 <= float(accuracy) <= 1):
+        raise ValueError
     return Check(
         format=str(content["format"]),
         path=None if path is None else str(path),
         dataset=str(content["dataset"]),
         order=str(content["order"]),
-        digests={str(name): Digest(**digest) for name, digest in content["digests"].items()},
+        digests={
+            str(name): Digest(**{key: str(value) for key, value in digest.items()})
+            for name, digest in content["digests"].items()
+        },
         accuracy=None if accuracy is None else float(accuracy),
-        seconds=float(content["seconds"]),
+        seconds=seconds,
         problems=tuple(map(str, content["problems"])),
         refused=None if refused is None else str(refused),
         missing=None if content.get("missing") is None else str(content["missing"]),

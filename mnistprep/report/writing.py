@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import mnistprep
-from mnistprep._files import atomic_path, refuse_existing
+from mnistprep import _outputs
+from mnistprep._files import atomic_path, head
 from mnistprep._progress import Progress, quiet
 from mnistprep._text import printable
 from mnistprep.convert import PathLike
@@ -89,7 +90,7 @@ def write_report(
     """
     target = Path(output)
     paths = [Path(s) for s in about if not isinstance(s, (Dataset, Trained, VerifyReport))]
-    refuse_existing(target, overwrite=overwrite, sources=paths)
+    _outputs.refuse(target, overwrite=overwrite, sources=paths, own=is_page)
     found = _gather(about, format, recipe, device, workers, progress)
     source, trained = found.source, found.trained
     evaluation = None
@@ -109,6 +110,11 @@ def write_report(
     with atomic_path(target, overwrite=overwrite) as staging:
         staging.write_bytes(page)
     return Page(target, len(page), title, _document(found, data, model, evaluation))
+
+
+def is_page(path: Path) -> bool:
+    """Whether a file is a web page, as reports are and no part of a dataset is."""
+    return head(path, 64).lstrip().lower().startswith(b"<!doctype html>")
 
 
 def _gather(
@@ -261,7 +267,7 @@ def _lead(
         return f"{data.summary}{origin}."
     if model is not None:
         return f"A model of {plural(model.parameters, 'parameter')}."
-    return f"{plural(len(checks.rows), 'check')}." if checks is not None else ""
+    return f"{plural(len(checks.rows) + checks.more, 'check')}." if checks is not None else ""
 
 
 def _policy(style: str) -> str:

@@ -48,7 +48,8 @@ _OPEN_FILES = 60  # beyond which files are left open
 _INSTRUMENTED = """
     mnistprep.formats mnistprep._archives mnistprep._arrays mnistprep._foreign mnistprep._files
     mnistprep._http_headers mnistprep._ink mnistprep._png mnistprep._stored mnistprep._streams
-    mnistprep._tar mnistprep._text mnistprep._torchfile mnistprep._zipped mnistprep.convert
+    mnistprep._tar mnistprep._text mnistprep._torchfile
+    mnistprep._torchpickle mnistprep._zipped mnistprep.convert
     mnistprep.dataset mnistprep.drawings mnistprep.labels mnistprep.training.checkpoints
     zipfile torch._weights_only_unpickler
 """
