@@ -120,6 +120,25 @@ def test_colour_with_words_is_upright(tmp_path: Path, form: str, turned: bool) -
     assert np.array_equal(found.splits["train"].images, images)
 
 
+@pytest.mark.parametrize("form", ["x{c}_y{r}", "c{c}r{r}"])
+def test_one_row_with_words_is_no_column(tmp_path: Path, form: str) -> None:
+    """A picture that is one pixel high is upright, too."""
+    path = tmp_path / "train.csv"
+    names = ",".join(form.format(r=0, c=c) for c in range(8))
+    path.write_text(f"label,{names}\n0,{'1,' * 7}2\n1,{'3,' * 7}4\n")
+    assert mnistprep.read(path).shape == (1, 8)
+
+
+@pytest.mark.parametrize("tiny", ["1e-400", "0.1e-999999999999", "1e-99999999999999"])
+def test_what_is_nearly_0_is_not_taken_for_it(tmp_path: Path, tiny: str) -> None:
+    """Too small for a float of 64 bits, and no byte; nor a label."""
+    for row in (f"1,{tiny},2,3,4", f"{tiny},1,2,3,4"):
+        path = tmp_path / "train.csv"
+        path.write_text(f"label,pixel0,pixel1,pixel2,pixel3\n0,1,2,3,4\n{row}\n")
+        with pytest.raises(FormatError, match=r"line 3: column [12] is .*not a whole number"):
+            mnistprep.read(path)
+
+
 def test_names_without_end_are_no_work_without_end(tmp_path: Path) -> None:
     """Fifty kilobytes of one word, or of many, before two numbers is read in a moment."""
     for start in ("a" * 50_000, "x " * 25_000):

@@ -81,6 +81,45 @@ def test_metadata_in_parquet_is_read(tmp_path: Path) -> None:
         mnistprep.read(top)
 
 
+def test_metadata_of_a_classlabel_have_its_names(tmp_path: Path) -> None:
+    """What `datasets` writes: numbers, and in the file's metadata what they stand for."""
+    datasets = pytest.importorskip("datasets")
+    top = pictures(tmp_path / "x", lambda k, _: f"{k}.png")
+    names = [f"n{9 - k}" for k in range(10)]
+    features = datasets.Features(
+        {"file_name": datasets.Value("string"), "label": datasets.ClassLabel(names=names)}
+    )
+    rows = {"file_name": [f"{k}.png" for k in range(len(LABELS))], "label": LABELS}
+    datasets.Dataset.from_dict(rows, features).to_parquet(top / "metadata.parquet")
+    found = mnistprep.read(top)
+    assert [found.classes[k] for k in found.splits["train"].labels] == [names[x] for x in LABELS]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"), [("extension", "extension type"), ("rows", "max-bytes"), ("twice", "two")]
+)
+def test_metadata_in_parquet_that_would_harm_are_refused(
+    tmp_path: Path, fault: str, words: str
+) -> None:
+    """What makes pyarrow end the process, or a few bytes many rows."""
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    top = pictures(tmp_path / "x", lambda k, _: f"{k}.png")
+    names, labels = [[f"{k}.png" for k in range(len(LABELS))], LABELS]
+    titles = ["file_name", "label"]
+    columns = [pyarrow.array(names), pyarrow.array(labels)]
+    if fault == "extension":
+        kind = pyarrow.opaque(pyarrow.dictionary(pyarrow.int32(), pyarrow.string()), "a", "b")
+        columns[0] = pyarrow.ExtensionArray.from_storage(kind, columns[0].dictionary_encode())
+    elif fault == "rows":
+        columns = [pyarrow.nulls(12_000_000, pyarrow.bool_())] * 2
+    else:
+        columns, titles = [*columns, columns[1]], [*titles, "label"]
+    parquet.write_table(pyarrow.table(columns, titles), top / "metadata.parquet")
+    with pytest.raises(FormatError, match=rf"metadata\.parquet: .*{words}"):
+        mnistprep.read(top)
+
+
 def test_lists_of_splits_share_a_heap(tmp_path: Path) -> None:
     """train.txt and test.txt, as Caffe has them, divide one folder of pictures."""
     top = pictures(tmp_path / "x" / "images", lambda k, _: f"{k}.png").parent

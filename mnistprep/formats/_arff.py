@@ -187,7 +187,7 @@ def _order(file: Path, names: list[str]) -> tuple[list[int], tuple[int, ...] | N
     count = len(names)
     stems = {re.sub(r"[0-9]+", "#", name) for name in names}
     if len(stems) == 1 and stems.pop().count("#") > 1:
-        order, shape = _csvcolumns._in_order(file, names, list(range(count)))
+        order, shape = _csvcolumns.in_order(file, names, list(range(count)))
         return list(order), shape
     numbered = [match for name in names if (match := _NUMBERED.fullmatch(name))]
     if len(numbered) == count and len({match[1] for match in numbered}) == 1:

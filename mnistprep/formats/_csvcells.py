@@ -24,6 +24,7 @@ from mnistprep.errors import FormatError
 from mnistprep.formats import _csvprinted, _csvtext
 from mnistprep.formats._csvcolumns import Columns
 from mnistprep.formats._csvtext import COMMA, LABEL_NAME, NUMBER, STRIPPED, Table
+from mnistprep.formats._decimal import vanishes
 from mnistprep.formats._splits import named_split
 
 Labels = npt.NDArray[np.int64]
@@ -261,6 +262,8 @@ def _no_number(text: bytes) -> str | None:
     if NUMBER.fullmatch(text):
         if re.match(rb"[-+]?0[0-9]", text):
             return "with leading zeros"
+        if vanishes(text):
+            return "not a whole number"
         return None if abs(float(text)) < 1e9 else "pixels end at 255"
     return "a missing value" if _csvtext.is_number(text) else "not a whole number"
 
@@ -342,7 +345,7 @@ def classes_of(
 def _whole(text: bytes) -> int | None:
     if re.fullmatch(rb"0|[1-9][0-9]{0,9}", text):
         number = int(text)
-    elif NUMBER.fullmatch(text) and not re.match(rb"[-+]|0[0-9]", text):
+    elif NUMBER.fullmatch(text) and not re.match(rb"[-+]|0[0-9]", text) and not vanishes(text):
         value = float(text)
         number = int(value) if value < LABEL_LIMIT and value == int(value) else -1
     else:

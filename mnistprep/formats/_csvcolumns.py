@@ -95,7 +95,7 @@ def _with_names(
     if not labels:
         for stem, group in groups.items():
             if _ONE_HOT.fullmatch(stem) and stem != main and len(group) > 1:
-                one_hot = _in_order(file, [names[k] for k in group], group)[0]
+                one_hot = in_order(file, [names[k] for k in group], group)[0]
     known = {*groups[main], *one_hot}
     strange = [k for k in rest if k not in known]
     if strange:
@@ -107,7 +107,7 @@ def _with_names(
             "remove the others"
         )
     notes = _ignoring(file, names, ignored)
-    pixels, shape = _in_order(file, [names[k] for k in groups[main]], groups[main])
+    pixels, shape = in_order(file, [names[k] for k in groups[main]], groups[main])
     if list(pixels) != groups[main]:
         notes = (*notes, f"{file.name}: the pixels are put in the order of their names")
     if labels or one_hot:
@@ -133,7 +133,7 @@ def _ignoring(file: object, names: Sequence[str], ignored: list[int]) -> tuple[s
     return (f"{file}: columns that are no pixels are left out: {listed}",)
 
 
-def _in_order(
+def in_order(
     file: object, names: list[str], columns: list[int]
 ) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
     """Columns in the order of the numbers in their names, and the shape, if these say one.
@@ -151,7 +151,8 @@ def _in_order(
             raise FormatError(f"{file}: the names of the columns do not say which are pixels")
         return tuple(columns), None
     table = np.array(numbers)
-    if table.shape[1] in (2, 3) and (table != table[0]).any(axis=0).sum() > 1:
+    several = (table != table[0]).any(axis=0).sum() > 1
+    if table.shape[1] in (2, 3) and (several or _pixelnames.is_said(names[0])):
         table = table[:, _axes(file, names[0])]
     low, sizes = table.min(axis=0), table.max(axis=0) - table.min(axis=0) + 1
     varied = np.flatnonzero(sizes > 1)

@@ -82,9 +82,14 @@ def whole(text: bytes) -> int:
     return int(match[1])
 
 
+def vanishes(number: bytes) -> bool:
+    """Whether a number that is not 0 is too small to be told from it."""
+    return float(number) == 0 and re.search(rb"[1-9]", re.split(rb"[eE]", number)[0]) is not None
+
+
 def _number(text: bytes) -> float:
     plain = text.strip().strip(b"\"'")
-    if len(plain) > _LENGTH or not _NUMBER.fullmatch(plain):
+    if len(plain) > _LENGTH or not _NUMBER.fullmatch(plain) or vanishes(plain):
         raise ValueError("not a number")
     return float(plain)
 

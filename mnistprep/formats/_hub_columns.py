@@ -101,6 +101,11 @@ def _features(schema: Any, file: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def classes_of(schema: Any, name: str, file: Path) -> tuple[str, ...] | None:
+    """What the numbers in a column stand for, where Hugging Face's metadata say it."""
+    return _classes(_features(schema, file).get(name), file)
+
+
 def _classes(feature: Any, file: Path) -> tuple[str, ...] | None:
     if not isinstance(feature, dict) or feature.get("_type") != "ClassLabel":
         return None

@@ -56,6 +56,15 @@ def objects(column: Any) -> list[Any]:
     return [used[k] for k in places]
 
 
+def crashes(kind: Any, extended: bool = False) -> bool:
+    """Whether a type has a dictionary in an extension type: pyarrow ends the process for that."""
+    if hasattr(kind, "storage_type"):
+        return crashes(kind.storage_type, True)
+    if _extras.load("pyarrow").types.is_dictionary(kind):
+        return extended or crashes(kind.value_type)
+    return any(crashes(kind.field(k).type, extended) for k in range(kind.num_fields))
+
+
 def first_null(column: Any) -> int:
     """The row of the first null of a column that has one."""
     return int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))

@@ -44,7 +44,7 @@ def find(
     if any(name == old for name, old in zip(names, group, strict=True)):
         names = group
     _check_gaps(names, file)
-    order, shape = _csvcolumns._in_order(file, names, list(range(len(group))))
+    order, shape = _csvcolumns.in_order(file, names, list(range(len(group))))
     return tuple(group[k] for k in order), shape
 
 

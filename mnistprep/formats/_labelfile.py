@@ -18,9 +18,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from mnistprep import _extras
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
+from mnistprep.formats import _labelparquet
 
 ENDINGS = (".csv", ".tsv", ".txt", ".jsonl", ".json", ".parquet")
 _NAMED = re.compile(
@@ -374,17 +374,10 @@ def _json_lines(text: str, where: str) -> tuple[Rows, list[str] | None]:
     return rows, header
 
 
-def _parquet(data: bytes, where: str) -> tuple[Rows, list[str] | None]:
-    pyarrow = _extras.load("pyarrow")
-    parquet = _extras.load("pyarrow.parquet")
-    try:
-        table = parquet.read_table(pyarrow.BufferReader(data))
-        columns = [column.to_pylist() for column in table.columns]
-    except Exception as error:  # pyarrow raises nearly anything on damaged data
-        reason = printable(str(error).partition("\n")[0], 80)
-        raise FormatError(f"{where}: not a parquet file that can be read ({reason})") from None
-    rows = [[_text(cell) for cell in row] for row in zip(*columns, strict=True)]
-    return rows, list(table.column_names)
+def _parquet(data: bytes, where: str) -> tuple[Rows, list[str]]:
+    columns = _labelparquet.read(data, where)
+    rows = [[_text(cell) for cell in row] for row in zip(*columns.values(), strict=True)]
+    return rows, list(columns)
 
 
 def _text(value: object) -> str:

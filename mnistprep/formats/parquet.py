@@ -29,7 +29,15 @@ from mnistprep._progress import Progress, quiet
 from mnistprep._text import printable
 from mnistprep.dataset import Dataset
 from mnistprep.errors import FormatError, UsageError
-from mnistprep.formats import _hub, _hub_columns, _hub_files, _hub_split, _hub_write, _sidecar
+from mnistprep.formats import (
+    _hub,
+    _hub_columns,
+    _hub_files,
+    _hub_split,
+    _hub_values,
+    _hub_write,
+    _sidecar,
+)
 from mnistprep.formats._splits import OPENML, PUBLISHED, divided, named_split
 
 SUFFIXES: tuple[str, ...] = (".parquet", ".pq")
@@ -157,7 +165,7 @@ def _batches(file: Path, columns: list[str]) -> Iterator[Any]:
     with _hub.translated(file), _opened(file) as parquet:
         schema = parquet.schema_arrow
         for name in columns:
-            if _crashes(schema.field(name).type):
+            if _hub_values.crashes(schema.field(name).type):
                 raise FormatError(
                     f"{file}: column {printable(name, 40)} is an extension type over a dictionary, "
                     "which pyarrow does not read; write it as a plain column"
@@ -171,15 +179,6 @@ def _batches(file: Path, columns: list[str]) -> Iterator[Any]:
                 yield batch.select(columns)
         if rows != footer.num_rows:
             raise FormatError(f"{file}: rows are missing; the file is damaged: get it again")
-
-
-def _crashes(kind: Any, extended: bool = False) -> bool:
-    """Whether a type has a dictionary in an extension type: pyarrow ends the process for that."""
-    if hasattr(kind, "storage_type"):
-        return _crashes(kind.storage_type, True)
-    if _extras.load("pyarrow").types.is_dictionary(kind):
-        return extended or _crashes(kind.value_type)
-    return any(_crashes(kind.field(k).type, extended) for k in range(kind.num_fields))
 
 
 @contextmanager
