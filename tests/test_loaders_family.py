@@ -80,7 +80,7 @@ def test_emnist_is_fetched_as_published(server: Server, tmp_path: Path) -> None:
 
 
 def test_nists_digits_are_fetched_from_xz(
-    cache: Path,  # noqa: F811
+    cache: Path,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
