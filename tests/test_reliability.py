@@ -15,11 +15,10 @@ def test_the_page_is_that_of_the_record() -> None:
 
 
 def test_what_was_recorded_was_run_whole() -> None:
-    """A part has all its cases, each with the promised number of trials, of which none failed."""
+    """Each case has the promised number of trials, of which none failed; the page says what lacks."""
     record = json.loads(page.RECORD.read_text(encoding="utf-8"))
     rows = {(row["part"], row["case"]): row for row in record["cases"]}
-    parts = {name for name, _ in rows}
-    assert set(rows) == {(name, case) for name in parts for case in part(name).cases()}
-    for (name, _), row in rows.items():
+    for (name, case), row in rows.items():
+        assert case in part(name).cases()
         assert row["tried"] >= part(name).COUNT
         assert row["failures"] == 0

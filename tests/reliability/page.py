@@ -74,6 +74,8 @@ def _tables(record: dict[str, Any]) -> Iterable[str]:
         sums = [f"{sum(row['outcomes'].get(each, 0) for row in rows):,}" for each in outcomes]
         failures = str(sum(row["failures"] for row in rows))
         yield _row(["**all**", f"{total:,}", *sums, failures, "", ""]) + "\n"
+        if lacking := [case for case in what.cases() if case not in {row["case"] for row in rows}]:
+            yield f"Run short with every change, and not yet recorded long: {', '.join(lacking)}.\n"
 
 
 def _row(cells: Iterable[str]) -> str:
