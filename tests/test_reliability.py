@@ -15,7 +15,7 @@ def test_the_page_is_that_of_the_record() -> None:
 
 
 def test_what_was_recorded_was_run_whole() -> None:
-    """Each case has the promised number of trials, of which none failed; the page says what lacks."""
+    """Each case has the promised number of trials, and none failed; the page says what lacks."""
     record = json.loads(page.RECORD.read_text(encoding="utf-8"))
     rows = {(row["part"], row["case"]): row for row in record["cases"]}
     for (name, case), row in rows.items():
