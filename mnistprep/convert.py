@@ -295,7 +295,9 @@ def convert(
     found = locate(source, source_format, workers=workers, progress=progress, **reading)
     dataset, where = found.dataset, found.path
     _outputs.refuse(end, overwrite=overwrite, sources=[where, Path(source)])
-    if _outputs.lies_in(end, where):
+    # A tree would have pictures or folders that it did not have.
+    spoilt = os.path.lexists(end) or "imagefolder" in (found.format, name)
+    if spoilt and _outputs.lies_in(end, where):
         raise TargetError(
             f"{target} would be a part of the source {where}; choose a path outside the source"
         )

@@ -115,6 +115,14 @@ def test_nothing_is_converted_into_its_source(tmp_path: Path, digits: Dataset, t
     assert not (tmp_path / target).exists()
 
 
+def test_a_new_file_may_lie_beside_what_it_was_made_from(tmp_path: Path, digits: Dataset) -> None:
+    """`mnistprep convert . mnist.npz` in a folder of tables changes nothing of theirs."""
+    folder = mnistprep.write(digits, tmp_path / "x", "idx")
+    convert(folder, folder / "mnist.npz")
+    assert mnistprep.read(folder, "idx").digests() == digits.digests()
+    assert mnistprep.read(folder / "mnist.npz").digests() == digits.digests()
+
+
 def test_a_preview_is_not_put_among_the_pictures(tmp_path: Path, digits: Dataset) -> None:
     """A contact sheet within an image tree would be one of its pictures; elsewhere it is not."""
     tree = mnistprep.write(digits, tmp_path / "tree", "imagefolder")
