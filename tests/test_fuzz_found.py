@@ -317,3 +317,10 @@ def test_dimensions_whose_names_are_no_text(tmp_path: Path) -> None:
         for k, name in enumerate((b"N", b"\xff", b"H", b"W")):
             h5py.h5ds.set_label(file["x_train"].id, k, name)
     assert mnistprep.read(path).shape == (5, 6, 3)
+
+
+def test_a_label_with_a_decimal_comma(tmp_path: Path) -> None:
+    """It is a fraction, and refused in its own place."""
+    path = tmp_path / "x.csv"
+    path.write_text("label\tpixel0\tpixel1\tpixel2\tpixel3\n1\t1\t2\t3\t4\n0,249\t1\t2\t3\t4\n")
+    refused(path, "line 3: column 1 is '0,249', not a whole number")

@@ -356,8 +356,9 @@ def _whole(text: bytes) -> int | None:
 def _refuse_label(
     table: Table, column: int | None, labels: Iterable[bytes], bad: set[bytes]
 ) -> NoReturn:
-    row = next(k for k, text in enumerate(labels) if _csvtext.unquoted(text) in bad)
-    text = _csvtext.unquoted(list(labels)[row])
+    texts = [_csvtext.unquoted(text) for text in labels]
+    row = next(k for k, text in enumerate(texts) if _point(text, table.separator) in bad)
+    text = texts[row]
     line = line_of_rows(table)[row]
     where = f"{table.file}, line {line}: column {(column or 0) + 1} is"
     shown = repr(printable(text.decode("utf-8", "replace"), 24))
