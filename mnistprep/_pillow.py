@@ -6,7 +6,6 @@ them is a language of programs, which Pillow hands to Ghostscript where that is 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
@@ -15,7 +14,7 @@ STORED = ("PNG", "JPEG", "BMP", "DIB", "GIF", "PPM", "TIFF", "WEBP")
 DRAWN = (*STORED, "AVIF", "JPEG2000", "ICO", "PCX", "TGA")
 
 
-def opened(source: Path | BinaryIO, kinds: tuple[str, ...]) -> Image.Image:
+def opened(source: BinaryIO, kinds: tuple[str, ...]) -> Image.Image:
     """The picture, not yet decoded; raises UnidentifiedImageError for one of another kind.
 
     kinds: names of Pillow; those that it was built without are no kinds.

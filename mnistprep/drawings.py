@@ -9,6 +9,7 @@ centre, counted from the field's corner, is from 14 up to 15 both ways; so it is
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,9 +49,14 @@ def open_picture(path: Path) -> Image.Image:
         raise UsageError(f"{name} is a folder; give pictures, such as {name}/*.png")
     if not path.is_file():
         raise UsageError(f"{name} is not a regular file; give a picture")
+    size = path.stat().st_size
+    if size > _limits.at_least(_limits.LIMIT):
+        raise FormatError(f"{name}: {size:,} bytes, larger than any picture; {_limits.RAISE}")
     with _translated(name):
+        # Of a file Pillow asks for as many bytes as a chunk says that it has: gigabytes.
+        data = io.BytesIO(path.read_bytes())
         try:
-            picture = opened(path, DRAWN)
+            picture = opened(data, DRAWN)
         except UnidentifiedImageError:
             if head(path, 11)[4:] in _HEIC:
                 raise FormatError(
@@ -58,10 +64,10 @@ def open_picture(path: Path) -> Image.Image:
                 ) from None
             raise
         with picture:
-            if picture.width * picture.height > _limits.pixels(path.stat().st_size):
+            if picture.width * picture.height > _limits.pixels(size):
                 raise FormatError(
                     f"{name}: {picture.width:,} x {picture.height:,} pixels in a file of "
-                    f"{path.stat().st_size:,} bytes; {_limits.RAISE}"
+                    f"{size:,} bytes; {_limits.RAISE}"
                 )
             picture.draft(None, (_ink.WORKING[1],) * 2)
             picture.load()

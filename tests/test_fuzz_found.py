@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 import time
 import tracemalloc
 import zipfile
@@ -324,3 +325,22 @@ def test_a_label_with_a_decimal_comma(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("label\tpixel0\tpixel1\tpixel2\tpixel3\n1\t1\t2\t3\t4\n0,249\t1\t2\t3\t4\n")
     refused(path, "line 3: column 1 is '0,249', not a whole number")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits and sizes as Linux has")
+def test_a_chunk_that_says_it_has_gigabytes(tmp_path: Path) -> None:
+    """Pillow would ask a file for as many bytes, which a limit of the process forbids."""
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "x.png"
+    start = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x1c\0\0\0\x1c\x08\0\0\0\0"
+    path.write_bytes(start + zlib.crc32(start[12:]).to_bytes(4, "big") + b"\x7f\xff\xff\xffIDATx")
+    with pytest.raises(FormatError):
+        open_picture(path)  # what Pillow loads once is loaded
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 29), before[1]))
+    try:
+        with pytest.raises(FormatError, match="damaged picture"):
+            open_picture(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
