@@ -333,14 +333,13 @@ def test_a_chunk_that_says_it_has_gigabytes(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     path = tmp_path / "x.png"
     start = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x1c\0\0\0\x1c\x08\0\0\0\0"
-    path.write_bytes(start + zlib.crc32(start[12:]).to_bytes(4, "big") + b"\x7f\xff\xff\xffIDATx")
-    with pytest.raises(FormatError):
-        open_picture(path)  # what Pillow loads once is loaded
+    start += zlib.crc32(start[12:]).to_bytes(4, "big")
+    path.write_bytes(start + b"\x7f\xff\xff\xffIDAT" + zlib.compress(b"\0" * 29 * 28))
+    open_picture(path)  # what Pillow loads once is loaded
     before = resource.getrlimit(resource.RLIMIT_AS)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 29), before[1]))
     try:
-        with pytest.raises(FormatError, match="damaged picture"):
-            open_picture(path)
+        assert open_picture(path).size == (28, 28)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
