@@ -343,3 +343,18 @@ def test_a_chunk_that_says_it_has_gigabytes(tmp_path: Path) -> None:
         assert open_picture(path).size == (28, 28)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def test_metadata_of_nothing(tmp_path: Path) -> None:
+    """A list of objects without keys beside pictures."""
+    path = mnistprep.write(
+        Dataset("x", {"train": SMALL}, ("0", "1")), tmp_path / "x", "imagefolder"
+    )
+    folder = tmp_path / "y"
+    folder.mkdir()
+    for number, picture in enumerate(sorted(path.rglob("*.png"))):
+        picture.rename(folder / f"{number}.png")
+    for content in ("{}\n\n", "{}\n{}\n"):
+        (folder / "metadata.jsonl").write_text(content)
+        with pytest.raises(FormatError, match="rows without any values"):
+            mnistprep.read(folder, "imagefolder", workers=1)

@@ -272,6 +272,14 @@ def values(data: bytes, name: str, where: str) -> list[str]:
 
 
 def _rows(data: bytes, name: str, where: str) -> tuple[Rows, list[str] | None]:
+    """What `_rows_of` gives; rows of nothing are refused."""
+    rows, header = _rows_of(data, name, where)
+    if rows and not rows[0]:
+        raise FormatError(f"{where}: rows without any values")
+    return rows, header
+
+
+def _rows_of(data: bytes, name: str, where: str) -> tuple[Rows, list[str] | None]:
     """The rows of a table, all of one width, and its header where the form has one."""
     if len(data) > _LIMIT:
         raise FormatError(f"{where}: {len(data):,} bytes, larger than any file of labels")
