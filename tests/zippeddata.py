@@ -79,9 +79,9 @@ def parts(body: bytes, *, tag: bool = True, cut: int | None = None) -> Fault:
         else:
             start, stop = max(0, len(body) - int(found[2])), len(body)
         span = f"bytes {start}-{stop - 1}/{len(body)}"
+        sent.append(stop - start)  # before the other side can have it
         handler.head(206, Content_Length=stop - start, Content_Range=span, **etag)
         handler.wfile.write(body[start:stop][:cut])
-        sent.append(stop - start)
 
     return answer
 
