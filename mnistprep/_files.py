@@ -25,6 +25,7 @@ _PREFIX, _SUFFIX = ".mnistprep-", ".partial"
 # Folders in a staging folder: what is written, what it replaces, and what will lie beside it.
 _NEW, _OLD, _BESIDE = "new", "old", "beside"
 _FOREIGN_AGE = 7 * 24 * 3600  # seconds after which another machine's leftover is one
+_DOCUMENT = 64 << 20  # bytes; a million class names fit
 _TRIES = 500
 _TURN = 0.01  # seconds
 _staging: dict[Path, int] = {}  # this process's staging folders, each with its lock
@@ -356,6 +357,19 @@ def head(path: Path, size: int) -> bytes:
         except OSError as error:
             error.filename = str(path)  # which the system says of opening only
             raise
+
+
+def document(path: Path, what: str) -> bytes:
+    """All of a file that is a text about a dataset, `what`.
+
+    Raises FormatError for one that is longer than any of these, OSError.
+    """
+    with path.open("rb") as file:
+        size = min(os.fstat(file.fileno()).st_size, _DOCUMENT)
+        data = file.read(size + 1)
+    if len(data) > size:  # what grows without an end has no size
+        raise FormatError(f"{path}: larger than any {what}")
+    return data
 
 
 @contextmanager

@@ -6,12 +6,16 @@ them is a language of programs, which Pillow hands to Ghostscript where that is 
 
 from __future__ import annotations
 
+import logging
 from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
 STORED = ("PNG", "JPEG", "BMP", "DIB", "GIF", "PPM", "TIFF", "WEBP")
 DRAWN = (*STORED, "AVIF", "JPEG2000", "ICO", "PCX", "TGA")
+
+# What it has to say of a picture would be printed wherever a program has no logging of its own.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def opened(source: BinaryIO, kinds: tuple[str, ...]) -> Image.Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import subprocess
+import sys
 import tarfile
 import zlib
 from collections.abc import Callable
@@ -198,3 +199,19 @@ def test_no_program_is_run_for_a_picture(
     with pytest.raises(FormatError, match=r"not a picture|PostScript"):
         open_picture(path) if put is as_drawing else mnistprep.read(path, workers=1)
     assert not called.exists()
+
+
+def test_what_pillow_logs_is_not_printed(tmp_path: Path) -> None:
+    """Python prints it where a program has no logging, as the command line has none."""
+    out = io.BytesIO()
+    Image.new("L", (28, 28)).save(out, "TIFF", tiffinfo={277: 1})
+    samples = struct.pack("<HHIHH", 277, 3, 1, 1, 0)  # samples per pixel: a tag, type and number
+    assert out.getvalue().count(samples) == 1
+    (tmp_path / "cat").mkdir()
+    damaged = out.getvalue().replace(samples, samples[:8] + b"\x54\0\0\0")
+    (tmp_path / "cat" / "x.tif").write_bytes(damaged)
+    command = [sys.executable, "-m", "mnistprep", "inspect", tmp_path]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert "x.tif" in run.stderr
+    assert "samples" not in run.stderr

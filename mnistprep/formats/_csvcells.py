@@ -313,8 +313,7 @@ def listed(file: Path) -> tuple[Labels, tuple[str, ...] | None]:
 def title_hint(file: Path) -> str:
     """What to do about a list with one label too many, whose first line may be a name of pandas."""
     first = _csvtext.content(file)[:200].tobytes().split(b"\n")[0]
-    shown = printable(_csvtext.unquoted(first).decode("utf-8", "replace"), 24)
-    return f"; if line 1, {shown!r}, is the name of the column, call it `label` or remove it"
+    return _csvtext.title_hint(_csvtext.unquoted(first).decode("utf-8", "replace"))
 
 
 def classes_of(

@@ -156,6 +156,12 @@ def split(line: bytes, separator: bytes) -> list[bytes]:
     return fields
 
 
+def title_hint(first: str) -> str:
+    """What to do about a list with one label too many, which starts with that."""
+    shown = printable(first, 24)
+    return f"; if line 1, {shown!r}, is the name of the column, call it `label` or remove it"
+
+
 def unquoted(field: bytes) -> bytes:
     """The text in a field."""
     text = field.strip()

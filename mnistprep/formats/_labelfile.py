@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
-from mnistprep.formats import _labelparquet
+from mnistprep.formats import _csvtext, _labelparquet
 
 ENDINGS = (".csv", ".tsv", ".txt", ".jsonl", ".json", ".parquet")
 _NAMED = re.compile(
@@ -239,10 +239,7 @@ def _labels_alone(
         if len(pictures) == 1:
             hint = "; if it is a sheet of many, read it alone with -R tile=28x28"
         elif len(rows) == len(pictures) + 1 and not header:
-            shown = printable(rows[0][0], 24)
-            hint = (
-                f"; if line 1, {shown!r}, is the name of the column, call it `label` or remove it"
-            )
+            hint = _csvtext.title_hint(rows[0][0])
         raise FormatError(f"{where}: {len(rows):,} labels for {len(pictures):,} pictures{hint}")
     _say_left(header, {label}, where, note)
     labels = _labels(rows, label, where)

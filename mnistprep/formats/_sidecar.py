@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mnistprep._files import document
 from mnistprep.dataset import Dataset, Split, default_classes, top_label
 from mnistprep.errors import FormatError
 
 NAME = "mnistprep.json"
 CROISSANT = "croissant.json"
 OWN = {NAME, CROISSANT}  # what lies in a folder for others than the readers of its layout
-_LIMIT = 64 << 20  # bytes; a million class names fit
 PICTURE_LIMIT = 1 << 31  # bytes in a picture; only damage and malice need more
 _CLASSES_LIMIT = 1 << 20  # classes that labels alone can mean; damage sets high bits
 
@@ -49,7 +48,7 @@ def find(folder: Path) -> Sidecar | None:
     path = folder / NAME
     if not path.is_file():
         return None
-    return unpacked(_read(path, "sidecar; remove it to read without"), path)
+    return unpacked(document(path, "sidecar; remove it to read without"), path)
 
 
 def unpacked(data: bytes, where: object) -> Sidecar:
@@ -75,7 +74,7 @@ def unpacked(data: bytes, where: object) -> Sidecar:
 
 def table(path: Path) -> dict[str, Any]:
     """The JSON table that a file holds; raises FormatError for anything else, OSError."""
-    data = _read(path, "description of a dataset")
+    data = document(path, "description of a dataset")
     try:
         content = json.loads(data)
     except (ValueError, RecursionError):
@@ -83,15 +82,6 @@ def table(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise FormatError(f"{path}: not a JSON table; the file is damaged: get it again")
     return content
-
-
-def _read(path: Path, what: str) -> bytes:
-    with path.open("rb") as file:
-        size = min(os.fstat(file.fileno()).st_size, _LIMIT)
-        data = file.read(size + 1)
-    if len(data) > size:  # what grows without an end has no size
-        raise FormatError(f"{path}: larger than any {what}")
-    return data
 
 
 def classes(sidecar: Sidecar | None, splits: Mapping[str, Split], where: object) -> tuple[str, ...]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any, Literal
 
 from mnistprep import convert
-from mnistprep._files import existing, head
+from mnistprep._files import document, existing, head
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Digest
 from mnistprep.errors import FormatError
@@ -18,8 +17,6 @@ from mnistprep.training import checkpoints
 from mnistprep.verification import Check, VerifyReport
 
 Kind = Literal["dataset", "model", "verification"]
-
-_LIMIT = 64 << 20  # bytes; far more than a verification has
 
 
 def kind(path: Path) -> Kind:
@@ -50,11 +47,7 @@ def data(
 
 def verification(path: Path) -> VerifyReport:
     """The document that `mnistprep verify --json` printed; raises FormatError for any other."""
-    with path.open("rb") as file:
-        size = min(os.fstat(file.fileno()).st_size, _LIMIT)
-        data = file.read(size + 1)
-    if len(data) > size:
-        raise FormatError(f"{path}: larger than any verification")
+    data = document(path, "verification")
     try:
         content = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):
