@@ -28,6 +28,7 @@ _MAGICS = {"gzip": GZIP_MAGIC, "bzip2": b"BZh", "xz": b"\xfd7zXZ\0"}
 _MEMORY = 256 << 20  # bytes that an xz dictionary may take; xz -9 needs 64 MB
 _BLOCK = 1 << 20
 _FIRST_STEP = 1 << 10
+_AHEAD = 1 << 12
 # Bytes that zlib is given and may give in one call. What it has not used, it copies each time: with
 # more to use than one call uses up, that takes longer than inflating.
 _GIVEN, _GOT = 1 << 16, 1 << 18
@@ -120,7 +121,7 @@ class Inflater:
     """A readable stream of a file's bytes, inflated when its first bytes say it is compressed.
 
     Short compressed data, bad checksums and garbage after the end raise FormatError with the
-    file's name; nothing beyond what is read is ever inflated.
+    file's name; little beyond what is read is ever inflated.
     """
 
     def __init__(self, path: Path) -> None:
@@ -132,7 +133,7 @@ class Inflater:
         self._engine = _engine(self._kind or "gzip")
         self._packed, self._at, self._step = b"", 0, _FIRST_STEP
         self._ready = b""
-        self._left = self.limit
+        self._made, self.limit = 0, self._limit()
 
     def __enter__(self) -> Inflater:
         return self
@@ -140,8 +141,7 @@ class Inflater:
     def __exit__(self, *exception: object) -> None:
         self._file.close()
 
-    @property
-    def limit(self) -> int:
+    def _limit(self) -> int:
         """The most bytes this file can hold, or may: deflate reaches 1032 to 1 and no more.
 
         bzip2 and xz reach thousands; what becomes more than `_limits` allows is refused.
@@ -173,6 +173,9 @@ class Inflater:
 
     def read(self, size: int) -> bytes | memoryview:
         """At most `size` bytes; fewer only at the end of the stream. A view where they are many."""
+        if size <= len(self._ready):
+            part, self._ready = self._ready[:size], self._ready[size:]
+            return part
         if size > self.limit:
             raise FormatError(f"{self.path}: promises {size:,} bytes, more than it {self.may_hold}")
         if size <= _BLOCK:
@@ -196,7 +199,11 @@ class Inflater:
         return bytes(line)
 
     def _inflate(self, wanted: int) -> bool:
-        """Make at least one byte ready, at most `wanted`; False at the end of the stream."""
+        """Make at least one byte ready; False at the end of the stream.
+
+        Those that are wanted, at most, or as many as were made before: one by one would take long.
+        """
+        wanted = max(wanted, min(self._made, _AHEAD))
         while not self._ready:
             if self._engine.eof and not self._next_member():
                 return False
@@ -206,8 +213,8 @@ class Inflater:
                 self._ready = self._engine.decompress(data, min(wanted, _GOT))
             except Exception as error:  # zlib.error, OSError of bz2, LZMAError
                 raise FormatError(f"{self.path}: damaged {self._kind} data ({error})") from None
-            self._left -= len(self._ready)
-            if self._left < 0:
+            self._made += len(self._ready)
+            if self._made > self.limit:
                 raise FormatError(
                     f"{self.path}: {self.size:,} bytes that inflate to more than {self.limit:,}; "
                     f"{_limits.RAISE}"
