@@ -11,8 +11,9 @@ from math import prod
 from pathlib import Path
 
 from mnistprep import catalog
-from mnistprep._files import atomic_path, staging_folder
+from mnistprep._files import atomic_path
 from mnistprep._published import Content, IdxFile
+from mnistprep._staging import staging_folder
 from mnistprep._streams import GZIP_MAGIC, Inflater, inflated_head, is_packed
 from mnistprep.errors import FormatError, describe
 

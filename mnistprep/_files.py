@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import os
-import platform
-import shutil
 import stat
 import sys
 import tempfile
@@ -16,19 +14,23 @@ from pathlib import Path
 
 from mnistprep import _renames
 from mnistprep._interrupts import undisturbed
+from mnistprep._staging import (
+    BESIDE,
+    NEW,
+    OLD,
+    appearing,
+    is_staging,
+    remove_leftovers,
+    staging_folder,
+)
 from mnistprep.errors import FormatError, MissingPath, MnistprepError, TargetError, describe
 
 if sys.platform != "win32":
     import fcntl
 
-_PREFIX, _SUFFIX = ".mnistprep-", ".partial"
-# Folders in a staging folder: what is written, what it replaces, and what will lie beside it.
-_NEW, _OLD, _BESIDE = "new", "old", "beside"
-_FOREIGN_AGE = 7 * 24 * 3600  # seconds after which another machine's leftover is one
 _DOCUMENT = 64 << 20  # bytes; a million class names fit
 _TRIES = 500
 _TURN = 0.01  # seconds
-_staging: dict[Path, int] = {}  # this process's staging folders, each with its lock
 
 
 @contextmanager
@@ -44,12 +46,12 @@ def atomic_path(
     else a folder in two, and the next run makes good a kill between them. The files `replaced`,
     beside the target, go when it is replaced. Raises TargetError for what the file system refuses.
     """
-    target = Path(os.path.abspath(target))
+    target = _absolute(target)
     refuse_existing(target, overwrite=overwrite)
     made: list[Path] = []
     try:
         with _staging_for(target, made) as folder:
-            staged = folder / _NEW / target.name
+            staged = folder / NEW / target.name
             with suppress(FileNotFoundError):
                 staged.lstat()  # says now that a name is too long, in the system's own words
             yield staged
@@ -69,10 +71,11 @@ def refuse_existing(target: Path, *, overwrite: bool, sources: Iterable[Path] = 
     """Raise TargetError when `target` is there and must stay.
 
     That is without `overwrite`; and with it when the target is, or holds, one of the `sources`, the
-    working folder or the home folder, and when it is neither file nor folder nor link. What killed
-    processes have left, beside it and among temporary files, is made good first.
+    working folder or the home folder, and when it is neither file nor folder, nor a link to one or
+    to nothing. What killed processes have left, beside it and among temporary files, is made good
+    first.
     """
-    for folder in (Path(os.path.abspath(target)).parent, *_temporary()):
+    for folder in (_absolute(target).parent, *_temporary()):
         remove_leftovers(folder)
     try:
         mode = os.lstat(target).st_mode
@@ -80,14 +83,27 @@ def refuse_existing(target: Path, *, overwrite: bool, sources: Iterable[Path] = 
         return
     if not overwrite:
         raise TargetError(f"{target} exists already; choose another path or pass --overwrite")
-    whole, here, home = _real(target), Path.cwd(), _real(Path(os.path.expanduser("~")))
-    if whole in (here, *here.parents, home, *home.parents):
+    whole, stays = _real(target), [_real(Path(os.path.expanduser("~")))]
+    with suppress(OSError):  # the working folder was removed
+        stays.append(Path.cwd())
+    if any(whole in (folder, *folder.parents) for folder in stays):
         raise TargetError(f"{target} is a folder that work goes on in; it is never overwritten")
     for source in sources:
         if whole in (_real(source), *_real(source).parents):
             raise TargetError(f"{target} is or holds the source {source}; it is not overwritten")
+    with suppress(OSError):  # a link to nothing
+        mode = os.stat(target).st_mode
     if not (stat.S_ISLNK(mode) or stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise TargetError(f"{target} is neither a file nor a folder; it is never overwritten")
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return Path(os.path.abspath(path))
+    except OSError:
+        raise TargetError(
+            f"{path}: the working folder is not there any more; change to another one"
+        ) from None
 
 
 def _real(path: Path) -> Path:
@@ -99,114 +115,6 @@ def _temporary() -> list[Path]:
     with suppress(OSError):  # there is no folder for temporary files
         return [Path(tempfile.gettempdir())]
     return []
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove staging folders whose process was killed: nobody holds their lock any more.
-
-    Only this user's own, since `folder` may be one that all users write to. Those of another
-    machine, whose locks a network file system may not show, only after a week without a change. Not
-    on Windows, which has no such locks; there they stay until removed by hand.
-    """
-    if sys.platform == "win32":
-        return
-    with suppress(OSError):
-        for entry in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
-            _remove_leftover(entry)
-
-
-def _remove_leftover(entry: Path) -> None:
-    with suppress(OSError):
-        descriptor = os.open(entry, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
-            if os.fstat(descriptor).st_uid != os.getuid() or _may_live_elsewhere(entry):
-                return
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if any((entry / _NEW).glob("*")):  # killed before that was in the place of what is old
-                for aside in (entry / _OLD).glob("*"):
-                    with suppress(TargetError):
-                        _renames.place(aside, entry.parent / aside.name)
-            else:  # or after it
-                for paper in (entry / _BESIDE).glob("*"):
-                    os.replace(paper, entry.parent / paper.name)
-            shutil.rmtree(entry)
-        finally:
-            os.close(descriptor)
-
-
-def _may_live_elsewhere(entry: Path) -> bool:
-    if entry.name.startswith(_prefix()):
-        return False
-    changed = max(path.lstat().st_mtime for path in (entry, *entry.glob("*"), *entry.glob("*/*")))
-    return time.time() - changed < _FOREIGN_AGE
-
-
-def _prefix() -> str:
-    """How names of this machine's staging folders start."""
-    return f"{_PREFIX}{hashlib.sha256(platform.node().encode()).hexdigest()[:8]}-"
-
-
-@contextmanager
-def staging_folder(parent: Path) -> Iterator[Path]:
-    """A new hidden folder in `parent` that goes with the block, or, after a kill, with the next."""
-    remove_leftovers(parent)
-    folder: Path | None = None
-    try:
-        with undisturbed():
-            folder = _new_folder(parent)
-        yield folder
-    finally:
-        if folder is not None:
-            _discard(folder)
-
-
-def discard_staging() -> None:
-    """Remove what this process stages and could not remove, when there is nothing else to do."""
-    for folder in list(_staging):
-        _discard(folder)
-
-
-def _discard(folder: Path) -> None:
-    with undisturbed():
-        lock = _staging.get(folder, -1)
-        _staging[folder] = -1
-        if lock >= 0:
-            os.close(lock)  # first, since removing takes descriptors, which may be what is short
-        shutil.rmtree(folder, ignore_errors=True)
-        if not os.path.lexists(folder):
-            del _staging[folder]
-
-
-def _new_folder(parent: Path) -> Path:
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=_prefix(), suffix=_SUFFIX, dir=parent))
-        _staging[folder] = -1
-        try:
-            if _locked(folder):
-                for name in (_NEW, _OLD, _BESIDE):
-                    (folder / name).mkdir()
-                return folder
-        except BaseException:
-            _discard(folder)
-            raise
-        _discard(folder)
-
-
-def _locked(folder: Path) -> bool:
-    """Lock a folder of ours; False when it was taken for a leftover meanwhile."""
-    if sys.platform == "win32":
-        return True
-    try:
-        lock = _staging[folder] = os.open(folder, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True  # no locks on this file system: nobody can take it for a leftover
-    return folder.exists()
 
 
 @contextmanager
@@ -230,6 +138,11 @@ def _staging_for(target: Path, made: list[Path]) -> Iterator[Path]:
 def _make_parents(folder: Path, made: list[Path]) -> None:
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
+        if path.is_symlink():
+            raise TargetError(
+                f"{path} is a link to {os.readlink(path)}, which is not there; make that folder, "
+                "or choose another path"
+            )
         with suppress(FileExistsError):
             path.mkdir()
             made.append(path)
@@ -242,7 +155,7 @@ def _in_turn(folder: Path) -> Iterator[None]:
     A lock on the folder itself, which a kill drops and which leaves nothing. Where there is none,
     or somebody holds it for long, the block runs all the same.
     """
-    if sys.platform == "win32" or folder in _staging:  # which nobody else writes to
+    if sys.platform == "win32" or is_staging(folder):  # which nobody else writes to
         yield
         return
     try:
@@ -266,24 +179,25 @@ def _in_turn(folder: Path) -> Iterator[None]:
 
 def _appear(folder: Path, target: Path, overwrite: bool, replaced: Iterable[Path]) -> None:
     """Move what is staged into place: the target, then what belongs beside it."""
-    staged, old = folder / _NEW / target.name, folder / _OLD
+    staged, old = folder / NEW / target.name, folder / OLD
     papers: list[Path] = []
     for path in staged.parent.iterdir():
-        if path != staged:  # so that what is left here tells whether the target has appeared
-            papers.append(path.rename(folder / _BESIDE / path.name))
+        if path != staged:
+            papers.append(path.rename(folder / BESIDE / path.name))
     aside: dict[Path, Path] = {}
     if not overwrite and os.path.lexists(target):
         raise TargetError(f"{target} came into being meanwhile; it is left as it is")
-    try:
-        for path in {*replaced, *(target.with_name(paper.name) for paper in papers)}:
-            with suppress(FileNotFoundError):
-                os.rename(path, old / path.name)
-                aside[old / path.name] = path
-        _move(staged, target, old / target.name, overwrite)
-    except BaseException:
-        for moved, path in aside.items():
-            os.rename(moved, path)
-        raise
+    with appearing(folder, staged):
+        try:
+            for path in {*replaced, *(target.with_name(paper.name) for paper in papers)}:
+                with suppress(FileNotFoundError):
+                    os.rename(path, old / path.name)
+                    aside[old / path.name] = path
+            _move(staged, target, old / target.name, overwrite)
+        except BaseException:
+            for moved, path in aside.items():
+                os.rename(moved, path)
+            raise
     for moved in aside:
         moved.unlink()
     for paper in papers:
@@ -310,7 +224,15 @@ def _move(staged: Path, target: Path, aside: Path, overwrite: bool) -> None:
 
 def _swap(staged: Path, target: Path, aside: Path) -> None:
     """Replace the target in two steps, where the system has no single one."""
-    os.rename(target, aside)
+    try:
+        os.rename(target, aside)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        raise TargetError(
+            f"{target} cannot be replaced: it is a folder of a layer below, such as of the image "
+            "of a container; remove it first, or choose another path"
+        ) from None
     try:
         _renames.place(staged, target)
     except BaseException:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from mnistprep import _provenance, convert, formats, sources
 from mnistprep._differences import differences
-from mnistprep._files import staging_folder
 from mnistprep._progress import Progress, quiet
+from mnistprep._staging import staging_folder
 from mnistprep._text import printable
 from mnistprep._truth import NONE, ORIGINAL, OTHER, WRONG, Truth
 from mnistprep.dataset import Dataset, Digest

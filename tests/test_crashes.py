@@ -15,7 +15,7 @@ import pytest
 from reliability import kills
 
 import mnistprep
-from mnistprep import _files, _interrupts
+from mnistprep import _interrupts, _staging
 from mnistprep._files import atomic_path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are watched in /proc")
@@ -229,7 +229,7 @@ def test_a_signal_at_any_moment_of_staging_leaves_nothing(
                 signal.setitimer(signal.ITIMER_REAL, 0)
             except KeyboardInterrupt:
                 caught += 1
-            _files.discard_staging()
+            _staging.discard_staging()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

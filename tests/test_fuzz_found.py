@@ -358,3 +358,11 @@ def test_metadata_of_nothing(tmp_path: Path) -> None:
         (folder / "metadata.jsonl").write_text(content)
         with pytest.raises(FormatError, match="rows without any values"):
             mnistprep.read(folder, "imagefolder", workers=1)
+
+
+def test_weights_that_are_an_array_and_hold_some(tmp_path: Path) -> None:
+    """One array in the place of all weights, beside those in it."""
+    weights = {"state_dict/hidden": np.zeros((2, 3), np.float32)}
+    np.savez(tmp_path / "x.npz", state_dict=np.zeros(3, np.float32), **weights)
+    with pytest.raises(FormatError, match="metadata is damaged"):
+        load_checkpoint(tmp_path / "x.npz")

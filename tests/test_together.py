@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 
 import mnistprep
-from mnistprep import Dataset, Split, _files, _renames
-from mnistprep._files import atomic_path, remove_leftovers, staging_folder
+from mnistprep import Dataset, Split, _renames, _staging
+from mnistprep._files import atomic_path
+from mnistprep._staging import remove_leftovers, staging_folder
 from mnistprep.errors import MnistprepError, TargetError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked")
@@ -176,7 +177,7 @@ def test_kills_and_cleaning_up_at_once(tmp_path: Path) -> None:
 
 
 HOLDING = """
-import sys; from pathlib import Path; from mnistprep._files import staging_folder
+import sys; from pathlib import Path; from mnistprep._staging import staging_folder
 with staging_folder(Path(sys.argv[1])) as folder:
     print("ready", flush=True); sys.stdin.read()
     assert (folder / "new").is_dir()
@@ -212,7 +213,7 @@ def test_what_another_machine_stages_stays_for_a_week(
     monkeypatch.setattr("platform.node", lambda: "elsewhere")
     holding = staging_folder(tmp_path)
     folder = holding.__enter__()
-    os.close(_files._staging.pop(folder))  # a lock that nobody here sees
+    os.close(_staging._staging.pop(folder))  # a lock that nobody here sees
     monkeypatch.undo()
     remove_leftovers(tmp_path)
     assert folder.exists()
