@@ -10,8 +10,8 @@ from __future__ import annotations
 import errno
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 
 from mnistprep import _limits, _tar
@@ -20,6 +20,7 @@ from mnistprep._streams import Inflater, inflated_head, is_packed
 from mnistprep._text import printable
 from mnistprep.errors import FormatError, MnistprepError
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what the system says of writing
 _BLOCK = 1 << 20
 _DEPTH = 64  # folders within each other
 _MEMBERS = 20_000  # files that are unpacked; pictures of a tree are not
@@ -77,20 +78,30 @@ def safe_name(name: str, where: Path) -> str | None:
     return "/".join(parts)
 
 
-def check_count(path: Path, found: int) -> None:
-    """Raise FormatError for a zip whose end states another number of members than were found.
+def check_members(path: Path, found: Sequence[zipfile.ZipInfo]) -> None:
+    """Raise FormatError for a zip that holds other members than those that were found.
 
-    zipfile does not compare them, and damage in the directory can hide members.
+    Damage in the directory can hide members, which zipfile does not compare with the number that
+    the end states; of several archives in one file it reads the last.
     """
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _TAIL))
+        begin = max(0, path.stat().st_size - _TAIL)
+        file.seek(begin)
         tail = file.read()
     end, large = tail.rfind(b"PK\5\6"), tail.rfind(b"PK\6\6")
     stated = int.from_bytes(tail[end + 10 : end + 12], "little")
     if stated == 0xFFFF and large >= 0:
         stated = int.from_bytes(tail[large + 32 : large + 40], "little")
-    if stated not in (found, found & 0xFFFF):  # some programs let a large number wrap
-        raise FormatError(f"{path}: holds {found:,} members of {stated:,}; it is damaged")
+    if stated not in (len(found), len(found) & 0xFFFF):  # some programs let a large number wrap
+        raise FormatError(f"{path}: holds {len(found):,} members of {stated:,}; it is damaged")
+    first = min(
+        (member.header_offset for member in found), default=0 if large >= 0 else begin + end
+    )
+    if first or b"PK\3\4" in tail[end:]:
+        raise FormatError(
+            f"{path}: holds more than its directory lists; are two archives in one file? unpack "
+            "them apart"
+        )
 
 
 def limit(path: Path) -> int:
@@ -106,7 +117,7 @@ def translated(path: Path) -> Iterator[None]:
     except (MnistprepError, MemoryError):
         raise
     except Exception as error:  # zipfile raises nearly anything on damaged data
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
             raise  # no fault of the archive: the temporary folder is full
         reason = printable(str(error), 80)
         raise FormatError(
@@ -152,7 +163,7 @@ class _Room:
 def _unpack_zip(path: Path, top: Path) -> None:
     room = _Room(path, top)
     with zipfile.ZipFile(path) as archive:
-        check_count(path, len(archive.infolist()))
+        check_members(path, archive.infolist())
         for member in archive.infolist():
             if member.filename.endswith("/"):
                 continue
@@ -162,10 +173,11 @@ def _unpack_zip(path: Path, top: Path) -> None:
             if kind not in (0, 8):  # neither unknown nor a regular file, in Unix's numbers
                 name = printable(member.filename, 80)
                 raise FormatError(f"{path}: {name!r} is a link or special file")
-            room.put(member.filename, _inflated(archive, member))
+            with closing(_inflated(archive, member)) as blocks:
+                room.put(member.filename, blocks)
 
 
-def _inflated(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+def _inflated(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Generator[bytes, None, None]:
     with archive.open(member) as file:
         while block := file.read(_BLOCK):
             yield block

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -15,20 +16,29 @@ _EXTRAS = {
     "google_crc32c": ("google-crc32c", "'mnistprep[tfrecord]'"),
     "h5py": ("h5py", "'mnistprep[hdf5]'"),
 }
+# What libraries, and the system's loader of them, say where memory is short.
+_NO_MEMORY = re.compile("allocate memory|failed to map|out of memory|bad_alloc", re.IGNORECASE)
 
 
 def load(module: str) -> Any:
     """The module of that dotted name, as one without types.
 
-    Raises MissingDependency, which says what to install, when its library is not there.
+    Raises MissingDependency, which says what to install, when its library is not there or broken,
+    and MemoryError when there is not enough memory to load it.
     """
     top = module.partition(".")[0]
     try:
         return import_module(module)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != top:
-            raise
-        raise MissingDependency(missing(top) or str(error)) from None
+    except ImportError as error:
+        if no_memory(error):
+            raise MemoryError(str(error)) from None
+        broken = f"{library(top)} is installed, but cannot be loaded ({error}): install it again"
+        raise MissingDependency(missing(top) or broken) from None
+
+
+def no_memory(error: BaseException) -> bool:
+    """Whether an exception, whatever its type, says that memory is short."""
+    return isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)) is not None
 
 
 def library(module: str) -> str:

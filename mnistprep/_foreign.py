@@ -25,6 +25,8 @@ _OTHERS = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document; save it as CSV"),
     (b"(\xb5/\xfd", "compressed with zstd, which is not opened; decompress it first"),
     (b"\x04\"M\x18", "compressed with LZ4, which is not opened; decompress it first"),
+    (b"]\0\0", "compressed as .lzma, which is not opened; decompress it first (`unlzma`)"),
+    (b"LZIP\1", "compressed with lzip, which is not opened; decompress it first"),
     (b"\x1f\x9d", "compressed with `compress`, which is not opened; decompress it first"),
 )  # fmt: skip
 

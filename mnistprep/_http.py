@@ -24,6 +24,7 @@ import urllib3
 
 from mnistprep import _http_headers as headers_of
 from mnistprep._http_faults import Fault, Unavailable, translated
+from mnistprep._http_peer import Peer, peer_of
 from mnistprep._http_wire import Adapter, Excess, wire_of
 from mnistprep._knock import Knock
 from mnistprep._progress import Progress
@@ -39,7 +40,6 @@ PATIENCE = 20.0  # seconds; a server that asks to wait longer is left for the ne
 REDIRECTS = 5
 _BLOCK = 1 << 16
 
-Peer = tuple[str, int]
 Result = TypeVar("Result")
 Step = Literal["use", "resume", "download"]
 
@@ -301,7 +301,8 @@ class Network:
         try:
             self._reach(url)
             settings = self._session.merge_environment_settings(url, {}, True, None, None)
-            request = self._session.prepare_request(requests.Request("GET", url, headers))
+            # Not by the session, which sends what ~/.netrc has, in place of what the URL has.
+            request = requests.Request("GET", url, {**self._session.headers, **headers}).prepare()
             adapter = self._session.get_adapter(request.url or url)
             send = partial(
                 adapter.send,
@@ -326,24 +327,14 @@ class Network:
         Left to itself, a connection would wait for each of a host's addresses in turn, and for
         name servers that never answer.
         """
-        peer, proxied = self._peer(url)
+        peer, proxied = peer_of(url)
         failed = any(knock.failed for knock in self._knocks.values())
-        expected = [self._peer(other)[0] for other in self._expected] if failed else []
+        expected = [peer_of(other)[0] for other in self._expected] if failed else []
         for other in [peer, *expected]:
             if other not in self._knocks:
                 self._knocks[other] = Knock(other, CONNECT_SECONDS)
         if reason := self._knocks[peer].wait():
             raise Unavailable(f"the proxy {peer[0]}:{peer[1]}: {reason}" if proxied else reason)
-
-    def _peer(self, url: str) -> tuple[Peer, bool]:
-        """What a connection for `url` is made to, and whether that is a proxy."""
-        proxies = requests.utils.get_environ_proxies(url)
-        proxy = requests.utils.select_proxy(url, proxies)
-        if proxy:
-            url = proxy if "://" in proxy else f"http://{proxy}"
-        parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        return (parts.hostname or "", port), bool(proxy)
 
 
 def _is_regular(path: Path) -> bool:

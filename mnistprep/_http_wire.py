@@ -7,10 +7,11 @@ http.client reads what stands before, between and behind the parts of a body for
 from __future__ import annotations
 
 import io
+import re
 import socket
 import time
 from functools import cache
-from http.client import HTTPResponse, parse_headers
+from http.client import HTTPException, HTTPResponse, parse_headers
 from typing import Any
 
 import requests
@@ -93,6 +94,16 @@ class _Answer(HTTPResponse):
         self.fp.close()
         self.wire = Wire(sock)
         self.fp = io.BufferedReader(self.wire, 1 << 16)
+
+    def begin(self) -> None:
+        """Read the head; raises Excess for more headers than http.client takes."""
+        try:
+            super().begin()
+        except HTTPException as error:
+            found = re.fullmatch(r"got more than (\d+) headers", str(error))
+            if not found:
+                raise
+            raise Excess(f"sends more than {found[1]} header lines in an answer") from None
 
     def _read_status(self) -> tuple[str, int, str]:
         """The status line of the answer itself.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from mnistprep.errors import UsageError
+from mnistprep._numbers import whole
 
 LIMIT = 1 << 30  # bytes that a packed file may become in any case ...
 RATIO = 100  # ... and times its own size, where that is more
@@ -39,13 +39,12 @@ def raised(max_bytes: int | None) -> Iterator[None]:
     """Within the block a packed file may become so many bytes; None changes nothing.
 
     A picture may have a third as many pixels, where that is more than Pillow allows by itself.
-    Raises UsageError for less than 1.
+    Raises UsageError for less than 1, and for what is no whole number.
     """
     if max_bytes is None:
         yield
         return
-    if max_bytes < 1:
-        raise UsageError(f"max_bytes must be at least 1, not {max_bytes}")
+    max_bytes = whole("max_bytes", max_bytes, 1)
     from PIL import Image
 
     before = Image.MAX_IMAGE_PIXELS  # of the whole process, as Pillow has it

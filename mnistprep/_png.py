@@ -29,6 +29,13 @@ _END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
 _NETPBM = re.compile(  # magic, width, height, with comments between; the largest value
     rb"P[2356](?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+(\d{1,9})(?=\s)"
 )
+_REMARK = re.compile(rb"#[^\r\n]*")
+_BLANK = b"\0 \t\r\n"
+_AGAIN = {  # the end of a picture, blanks, and the start of another
+    "PNG": re.compile(re.escape(_END) + rb"[\0\s]*" + re.escape(SIGNATURE)),
+    "JPEG": re.compile(rb"\xff\xd9[\0\s]*\xff\xd8\xff"),
+    "GIF": re.compile(rb"\0;[\0\s]*GIF8"),
+}
 _TRANSPARENT = "partly transparent; put it on a background first"
 QUICK = -1
 _BATCH = 80 << 10  # bytes of pictures encoded at once: what is made of them stays in the cache
@@ -171,6 +178,11 @@ def examine(data: bytes, where: object) -> tuple[NDArray[np.uint8], Kind]:
                     raise Image.DecompressionBombError
                 if (frames := getattr(image, "n_frames", 1)) > 1:
                     raise FormatError(f"{where}: holds {frames} pictures, expected one")
+                if _goes_on(image, data):
+                    raise FormatError(
+                        f"{where}: goes on behind its picture, perhaps with another; expected one "
+                        "picture a file"
+                    )
                 colours = _checked(data, where) if data.startswith(SIGNATURE) else None
                 image.load()
                 if image.mode == "P" and colours and np.asarray(image).max() >= colours:
@@ -187,6 +199,29 @@ def examine(data: bytes, where: object) -> tuple[NDArray[np.uint8], Kind]:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
         raise FormatError(f"{where}: a damaged picture ({str(error)[:80]})") from None
+
+
+def _goes_on(image, data: bytes) -> bool:  # type: ignore[no-untyped-def]
+    """Whether another picture is behind the one of which Pillow, not having read it, knows.
+
+    A file of netpbm may be a sequence of pictures, so it may hold nothing behind its first.
+    """
+    if image.format == "PPM":
+        start, kind = image.tile[0][2], data[:2]
+        if kind in (b"P1", b"P2", b"P3"):
+            return b"P" in _REMARK.sub(b"", data[start:])
+        top = _NETPBM.match(data)
+        wide = 2 if top and int(top[1]) > 255 else 1
+        line = {b"P4": -(-image.width // 8), b"P6": 3 * image.width}.get(kind, image.width)
+        return bool(data[start + wide * line * image.height :].strip(_BLANK))
+    if image.format in ("BMP", "WEBP"):
+        at, magic, before = (2, b"BM", 0) if image.format == "BMP" else (4, b"RIFF", 8)
+        size = before + int.from_bytes(data[at : at + 4], "little")
+        return size > at and data[size:].lstrip(_BLANK).startswith(magic)
+    if image.format == "TIFF":
+        return data.find(data[:8], 1) > 0
+    mark = _AGAIN.get(image.format)
+    return mark is not None and mark.search(data) is not None
 
 
 def _checked(data: bytes, where: object) -> int:

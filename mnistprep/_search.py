@@ -95,13 +95,13 @@ class Search:
 
 def search_path(search: Search, path: Path, source: str) -> None:
     """Take what a local folder or file has, in any form that mnistprep reads."""
-    if not path.is_dir():
+    if not os.path.isdir(path):
         _search_file(search, path, source)
         return
     if not search_idx(search, path) and search.needed:
         _read_whole(search, path, source)
     names = _names(search.row.files)
-    for file in [path for path in _entries(path) if path.is_file()][:_TRY]:
+    for file in list(filter(os.path.isfile, _entries(path)))[:_TRY]:
         tried = idx_size(file) is not None or _plain_name(file.name) in names
         if search.needed and not tried and file.stat().st_size <= search.bulk:
             _search_other(search, file, str(file))
@@ -339,9 +339,9 @@ def _walk(folder: Path) -> Iterator[Path]:
                 looked += 1
                 if looked > _LOOK:
                     return
-                if path.is_file():
+                if os.path.isfile(path):  # Path's own fails on links that cannot be followed
                     yield path
-                elif path.is_dir() and not path.is_symlink():
+                elif os.path.isdir(path) and not path.is_symlink():
                     below.append(path)
         level = below
 

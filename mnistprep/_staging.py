@@ -174,7 +174,6 @@ def _new_folder(parent: Path) -> Path:
         folder = Path(tempfile.mkdtemp(prefix=_prefix(), suffix=_SUFFIX, dir=parent))
         _staging[folder] = -1
         try:
-            folder.chmod(stat.S_IRWXU)  # whatever the umask takes away
             if _locked(folder):
                 for name in (NEW, OLD, BESIDE):
                     (folder / name).mkdir()
@@ -191,6 +190,7 @@ def _locked(folder: Path) -> bool:
     if sys.platform == "win32":
         return True
     try:
+        folder.chmod(stat.S_IRWXU)  # whatever the umask takes away
         lock = _staging[folder] = os.open(folder, os.O_RDONLY)
     except FileNotFoundError:
         return False

@@ -212,6 +212,11 @@ class Inflater:
             try:
                 self._ready = self._engine.decompress(data, min(wanted, _GOT))
             except Exception as error:  # zlib.error, OSError of bz2, LZMAError
+                if self._kind == "xz" and "emory usage limit" in str(error):
+                    raise FormatError(
+                        f"{self.path}: this xz needs more than {_MEMORY >> 20} MiB of memory to be "
+                        "inflated, for its large dictionary; inflate it yourself (`xz -d`) first"
+                    ) from None
                 raise FormatError(f"{self.path}: damaged {self._kind} data ({error})") from None
             self._made += len(self._ready)
             if self._made > self.limit:

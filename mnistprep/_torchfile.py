@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mnistprep import _limits, _torchpickle
+from mnistprep import _extras, _limits, _torchpickle
 from mnistprep._files import head
 from mnistprep.errors import FormatError, MissingDependency
 
@@ -50,6 +50,8 @@ def load(path: Path) -> Any:
         ) from None
     # A damaged file makes the loader raise nearly anything.
     except Exception as error:
+        if _extras.no_memory(error):
+            raise MemoryError(str(error)) from None
         reason = f"{type(error).__name__}: {str(error).splitlines()[0][:80] if str(error) else ''}"
         raise FormatError(
             f"{path}: a truncated or damaged PyTorch file: get it again ({reason})"
@@ -118,9 +120,8 @@ def save(content: Any, path: Path) -> None:
 
 
 def require(what: str) -> ModuleType:
-    """PyTorch; raises MissingDependency with what needs it."""
-    try:
-        import torch
-    except ImportError:
-        raise MissingDependency(f"{what} needs PyTorch: pip install torch") from None
+    """PyTorch; raises MissingDependency with what needs it, and what `_extras.load` raises."""
+    if lacking := _extras.missing("torch"):
+        raise MissingDependency(f"{what} {lacking}")
+    torch: ModuleType = _extras.load("torch")
     return torch

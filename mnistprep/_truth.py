@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 from mnistprep import catalog
 from mnistprep._text import printable
-from mnistprep.dataset import Dataset, Digest
+from mnistprep.dataset import Dataset, Digest, digest
 from mnistprep.errors import FetchError
 from mnistprep.inspection import match
 
@@ -66,8 +66,8 @@ class Truth:
         """Where nobody said what is expected: the dataset that the first known split is of."""
         if not self.unnamed:
             return self
-        for split, digest in digests.items():
-            if same := match(found, split, digest):
+        for split, sums in digests.items():
+            if same := match(found, split, sums):
                 return Truth(same.dataset.name, None, self._load, known=same.dataset)
         return self
 
@@ -94,6 +94,21 @@ class Truth:
         called = "is not there" if mine is None else f"is called {printable(repr(mine), 80)}"
         expected = "none" if theirs is None else printable(repr(theirs), 80)
         return [f"{where}: class {label} {called}, expected {expected}"]
+
+    def misdivided(self, found: Dataset, where: str, order: str) -> list[str]:
+        """Where `valid` is other examples of the training set than in the source.
+
+        Nothing where one of the two has no `valid`: not every form has a place for it.
+        """
+        if self.source is None or not all("valid" in d.splits for d in (found, self.source)):
+            return []
+        mine, true = found.splits["valid"], self.source.splits["valid"]
+        if len(mine) != len(true):
+            return [f"{where}: valid has {len(mine):,} examples, expected {len(true):,}"]
+        if order == ORIGINAL:  # then as many are the same ones
+            return []
+        sums = {digest([split], len(found.classes)).unordered for split in (mine, true)}
+        return [f"{where}: valid has other examples than expected"] if len(sums) > 1 else []
 
     def examples(self, found: Dataset, split: str) -> Dataset | None:
         """The dataset itself, to find what differs; None when there is none to compare with.

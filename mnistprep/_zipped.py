@@ -40,7 +40,7 @@ def search_kept(search: Search) -> None:
     """Take what a kept archive has, or one that a person has put beside the files."""
     kept = kept_archive(search)
     for path in (kept, search.folder / kept.name) if kept else ():
-        if path.is_file() and search.needed:
+        if os.path.isfile(path) and search.needed:
             search_zip(search, path, str(path))
 
 

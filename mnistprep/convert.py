@@ -15,9 +15,10 @@ from typing import Any
 from weakref import finalize
 
 from mnistprep import _archives, _limits, _outputs, _provenance, _workers, formats
-from mnistprep._files import atomic_path, existing, refuse_existing, staging_folder, unreplaced
+from mnistprep._files import atomic_path, existing, refuse_existing, unreplaced
 from mnistprep._progress import Progress, quiet
 from mnistprep._provenance import Origin
+from mnistprep._staging import staging_folder
 from mnistprep._text import printable
 from mnistprep.dataset import Dataset, Split
 from mnistprep.errors import (
@@ -74,7 +75,7 @@ def read(
     `read`. Pictures may be memory-mapped: the files must stay as they are while the dataset is
     used. `max_bytes` is the most that a compressed or packed file may become: 1 GiB, or 100 times
     its size where that is more. Raises MissingPath, DetectionError, FormatError, UnknownName for an
-    option.
+    option, and TargetError when there is no room for temporary files.
     """
     return locate(
         path, format, workers=workers, max_bytes=max_bytes, progress=progress, **options
@@ -93,7 +94,7 @@ def locate(
     """What `read` gives, with the name of the format and the path that it was found at."""
     where = existing(Path(path))
     try:
-        with _limits.raised(max_bytes):
+        with _limits.raised(max_bytes), unreplaced(where):
             known = formats.matches(where) if format is None else [format]
             if _archives.is_archive(where):
                 claimed = known if format is None else formats.get(format).sniff(where)
@@ -111,6 +112,11 @@ def locate(
     except OSError as error:
         if isinstance(error, MnistprepError):
             raise
+        if error.errno in _archives.NO_ROOM:  # in reading, only temporary files are written
+            raise TargetError(
+                f"no room to read {where}: the folder for temporary files, {gettempdir()}, takes "
+                f"no more ({error.strerror}); make room there, or set TMPDIR to another folder"
+            ) from error
         raise FormatError(f"cannot read {where}: {describe(error)}") from error
 
 

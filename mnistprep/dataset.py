@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistprep._arrays import Images, empty_images, empty_labels, release
+from mnistprep._numbers import whole
 from mnistprep.errors import DataError
 
 Labels = npt.NDArray[np.int64]
@@ -77,8 +78,9 @@ class Split:
         """Yield consecutive (images, labels) of at most `size` examples.
 
         Pages of a memory map are given back after each step, so that a walk over a set of any
-        size needs the memory of one step.
+        size needs the memory of one step. Raises UsageError for a size below 1.
         """
+        size = whole("size", size, 1)
         for start in range(0, len(self), size):
             images, labels = self.images[start : start + size], self.labels[start : start + size]
             yield images, labels
@@ -86,7 +88,19 @@ class Split:
             release(labels)
 
     def take(self, indices: npt.NDArray[np.intp]) -> Split:
-        """The examples at `indices`, in that order, as a new split."""
+        """The examples at `indices`, integers (K,), in that order, as a new split.
+
+        Negative ones count from the end. Raises DataError for other arrays, and beyond the ends.
+        """
+        indices = np.asarray(indices)
+        if indices.dtype == bool:
+            raise DataError("indices must be integers; np.flatnonzero gives those of a mask")
+        if indices.ndim != 1 or (len(indices) and indices.dtype.kind not in "iu"):
+            raise DataError(f"indices must be an integer array (K,), not {_describe(indices)}")
+        indices = indices.astype(np.intp, copy=False)
+        if len(indices) and not -len(self) <= indices.min() <= indices.max() < len(self):
+            outside = indices[(indices < -len(self)) | (indices >= len(self))][0]
+            raise DataError(f"index {outside} is outside a split of {len(self):,} examples")
         images = empty_images((len(indices), *self.shape))
         for start in range(0, len(indices), CHUNK):
             part = indices[start : start + CHUNK]
@@ -111,9 +125,18 @@ class Dataset:
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise DataError(f"the name of a dataset is text, not {_describe(self.name)}")
+        if not isinstance(self.splits, Mapping):
+            raise DataError(f"splits are a mapping, not {_describe(self.splits)}")
         unknown = [name for name in self.splits if name not in SPLITS]
         if unknown or not self.splits:
             raise DataError(f"splits are named train, valid and test, not {unknown or 'nothing'}")
+        for name, split in self.splits.items():
+            if not isinstance(split, Split):
+                raise DataError(f"{name} must be a Split, not {_describe(split)}")
+        if not isinstance(self.classes, Iterable):
+            raise DataError(f"classes are names in label order, not {_describe(self.classes)}")
         classes = tuple(self.classes)
         for name in classes:
             if not isinstance(name, str) or any("\ud800" <= letter <= "\udfff" for letter in name):
@@ -154,8 +177,13 @@ class Dataset:
         return [self.splits[part] for part in names if part in self.splits]
 
     def whole(self, name: str) -> Split:
-        """`train` (followed by valid) or `test` as one split; copies only to join two."""
+        """`train` (followed by valid) or `test` as one split; copies only to join two.
+
+        Raises DataError where there is no such split.
+        """
         parts = self.parts(name)
+        if not parts:
+            raise DataError(f"{self.name} has no {name} split, only {', '.join(self.splits)}")
         return parts[0] if len(parts) == 1 else concatenate(parts)
 
     def digests(self) -> dict[str, Digest]:

@@ -16,7 +16,7 @@ from urllib.request import url2pathname
 
 from mnistprep import catalog
 from mnistprep._content import is_content
-from mnistprep._files import existing, remove_leftovers
+from mnistprep._files import existing
 from mnistprep._progress import Progress, quiet
 from mnistprep._published import Content, IdxFile, Published
 from mnistprep._search import (
@@ -28,6 +28,8 @@ from mnistprep._search import (
     search_path,
     search_whole,
 )
+from mnistprep._staging import remove_leftovers
+from mnistprep._text import printable
 from mnistprep.errors import FetchError, OfflineError, TargetError, UsageError, describe
 
 if TYPE_CHECKING:
@@ -84,14 +86,21 @@ def fetch(
 def cache_dir() -> Path:
     """MNISTPREP_HOME, else XDG_CACHE_HOME/mnistprep, else ~/.cache/mnistprep; it need not exist.
 
-    Raises UsageError when there is no home folder.
+    Raises UsageError when there is no home folder, or no working folder for a relative path.
     """
     if own := os.environ.get("MNISTPREP_HOME"):
-        return Path(os.path.abspath(os.path.expanduser(own)))
+        try:
+            return Path(os.path.abspath(os.path.expanduser(own)))
+        except FileNotFoundError:
+            raise UsageError(
+                f"MNISTPREP_HOME is {own}, and the working folder is not there any more; "
+                "change to another one, or set a whole path"
+            ) from None
     shared = os.environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(shared):  # a relative one is to be ignored (XDG Base Directory Specification)
         return Path(shared) / "mnistprep"
-    home = os.path.expanduser("~")
+    # Of an empty HOME, expanduser makes the root folder.
+    home = os.path.expanduser("~") if os.environ.get("HOME", "~") else ""
     if not os.path.isabs(home):
         raise UsageError("no home folder to keep the cache in; set MNISTPREP_HOME to a folder")
     return Path(home) / ".cache" / "mnistprep"
@@ -137,7 +146,10 @@ def _ask(search: Search, source: str | Path) -> None:
     if not search.needed:
         return
     if isinstance(source, Path):
-        search_path(search, source, str(source))
+        try:
+            search_path(search, source, str(source))
+        except OSError as error:  # what cannot be written is a TargetError
+            search.failed(str(source), f"cannot be read: {describe(error)}")
     elif is_offline():
         search.failed(display(source), "not tried: MNISTPREP_OFFLINE is set")
     elif search.row.archive and urlsplit(source).path.lower().endswith(".zip"):
@@ -300,7 +312,7 @@ def _nothing_left(search: Search) -> FetchError:
     which = ", as they are published," if packed else which
     lines += [
         f"To do it by hand, get these files{which} and",
-        f"put them{'' if packed else ', compressed or not,'} into {search.folder}",
+        f"put them{'' if packed else ', compressed or not,'} into {printable(str(search.folder))}",
         "or into any folder that is then given as --mirror FOLDER:",
     ]
     for file in search.needed:

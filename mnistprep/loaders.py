@@ -105,14 +105,14 @@ class MNIST(TorchDataset[tuple[Any, Any]]):
     def _read(self, download: bool) -> Dataset:
         raw = Path(self.raw_folder)
         try:
-            return convert.read(raw if raw.is_dir() and any(raw.iterdir()) else self.root)
+            return convert.read(raw if _listed(raw) else self.root)
         except (MissingPath, DetectionError) as error:
             if not download:
                 raise _not_found(error) from error
         # Another process may write the same files first, which is as good.
         with suppress(TargetError):
             convert.write(
-                sources.load(self._name), raw, "idx", layout="flat", overwrite=_is_empty(raw)
+                sources.load(self._name), raw, "idx", layout="flat", overwrite=_listed(raw) == []
             )
         return convert.read(raw)
 
@@ -320,5 +320,9 @@ def _picture_tensor(split: Split) -> torch.Tensor:
     return channels_first.permute(0, 2, 3, 1).contiguous()
 
 
-def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and not any(folder.iterdir())
+def _listed(folder: Path) -> list[Path] | None:
+    """What is in a folder; None where no folder can be listed."""
+    try:
+        return list(folder.iterdir())
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        return None

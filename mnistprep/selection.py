@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mnistprep._numbers import SEEDS, whole
 from mnistprep.dataset import Dataset, Split
 from mnistprep.errors import UnknownName, UsageError
 
@@ -25,6 +26,7 @@ class Selection:
         0 puts them all into `train`.
     seed: with it, `limit` and `per_class` choose at random instead; `limit` keeps the shares of
         the classes. The examples chosen stay in their order.
+    Raises UsageError for numbers that are not whole, or below 0, and a seed beyond 2**64 - 1.
     """
 
     splits: tuple[str, ...] = ()
@@ -34,17 +36,22 @@ class Selection:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("limit", "per_class", "validation"):
+        for name in ("limit", "per_class", "validation", "seed"):
             value = getattr(self, name)
-            if value is not None and value < 0:
-                raise UsageError(f"{name.replace('_', '-')} must be 0 or more, not {value}")
+            if value is not None:
+                most = SEEDS if name == "seed" else None
+                number = whole(name.replace("_", "-"), value, 0, most)
+                object.__setattr__(self, name, number)
 
 
 def select(dataset: Dataset, selection: Selection) -> Dataset:
     """The chosen examples as a dataset: first `validation`, then `splits`, then the counts.
 
-    Raises UsageError for a split that is not there and a `validation` larger than the training set.
+    Raises UsageError for a split that is not there, a `validation` larger than the training set
+    and what is no dataset.
     """
+    if not isinstance(dataset, Dataset):
+        raise UsageError(f"select takes a Dataset, not {type(dataset).__name__}")
     splits = dict(dataset.splits)
     if selection.validation is not None:
         splits = _with_validation(dataset, selection.validation)
@@ -88,7 +95,7 @@ def _take(split: Split, indices: Indices) -> Split:
 def _per_class(split: Split, count: int, name: str, seed: int | None) -> Indices:
     """The first `count` of each class in order of preference, as sorted indices."""
     _, sizes = np.unique(split.labels, return_counts=True)
-    return _ranked(split, np.full(len(sizes), count), name, seed)
+    return _ranked(split, np.full(len(sizes), min(count, len(split))), name, seed)
 
 
 def _limited(split: Split, count: int, name: str, seed: int | None) -> Indices:

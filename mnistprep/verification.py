@@ -170,6 +170,8 @@ def verify(
         raise UsageError(f"min-accuracy is a share from 0 to 1, not {min_accuracy}")
     if source is not None and dataset is not None:
         raise UsageError("give a source or the name of a dataset, not both")
+    if source is not None and not isinstance(source, Dataset):
+        raise UsageError(f"source must be a Dataset, not {type(source).__name__}")
 
     if train:
         from mnistprep.training import devices, recipes
@@ -307,6 +309,8 @@ def _lies_with(
 ) -> list[str]:
     """What no digest shows: names of classes, where `valid` begins, the document of the export."""
     problems = truth.misnamed(source.dataset, str(source.path))
+    if "train" in (demands.splits or truth.splits()):
+        problems += truth.misdivided(source.dataset, str(source.path), order)
     as_written = not demands.reading  # options can ask for other labels and pictures
     sums = digests if order == ORIGINAL else {}  # a tree may have lost its order
     found = source.dataset if as_written else None

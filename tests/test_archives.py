@@ -20,7 +20,7 @@ from conftest import odd_dataset
 import mnistprep
 from mnistprep import Dataset, Split, _archives, _limits, verify
 from mnistprep.convert import locate
-from mnistprep.errors import DetectionError, FormatError
+from mnistprep.errors import DetectionError, FormatError, TargetError
 
 FORMS = {
     "idx": "MNIST/raw/train-images-idx3-ubyte",
@@ -252,7 +252,7 @@ def test_a_full_disk_is_no_damage_to_an_archive(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(_archives._Room, "put", full)
-    with pytest.raises(FormatError, match="No space left") as caught:
+    with pytest.raises(TargetError, match=r"No space left.*set TMPDIR") as caught:
         mnistprep.read(archive)
     assert "damaged" not in str(caught.value)
 

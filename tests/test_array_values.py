@@ -76,10 +76,10 @@ def test_pictures_around_zero_are_refused(tmp_path: Path, form: str, kind: str) 
         mnistprep.read(path)
 
 
-@pytest.mark.parametrize("kind", ["i1", "<i2", ">i2", ">u4", "<u8", ">f4", "<f2", "?"])
+@pytest.mark.parametrize("kind", ["i1", "<i2", ">i2", ">u4", "<u8", ">f4", "<f2"])
 def test_bytes_in_any_type_of_number(tmp_path: Path, kind: str) -> None:
     """Whole numbers that a byte has are read, whatever holds them."""
-    images = IMAGES % 128 if kind == "i1" else IMAGES % 2 if kind == "?" else IMAGES
+    images = IMAGES % 128 if kind == "i1" else IMAGES
     path = saved(tmp_path, "npz", images.astype(kind))
     assert np.array_equal(mnistprep.read(path).splits["train"].images, images)
 

@@ -11,7 +11,7 @@ import pytest
 from mnistprep import Dataset, Split
 from mnistprep import _arrays as arrays
 from mnistprep.dataset import default_classes, example_hashes
-from mnistprep.errors import DataError
+from mnistprep.errors import DataError, UsageError
 
 IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 LABELS = np.array([1, 0])
@@ -82,6 +82,56 @@ def test_a_dataset_refuses_parts_that_do_not_fit() -> None:
         Dataset("x", {"train": split}, ("a", "a"))
     with pytest.raises(DataError, match="one shape"):
         Dataset("x", {"train": split, "test": Split(IMAGES.swapaxes(1, 2), LABELS)}, ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("name", "splits", "classes", "message"),
+    [
+        (None, {"train": Split(IMAGES, LABELS)}, ("a", "b"), "text, not NoneType"),
+        (b"q", {"train": Split(IMAGES, LABELS)}, ("a", "b"), "text, not bytes"),
+        ("d", {"train": IMAGES}, ("a", "b"), "train must be a Split, not uint8"),
+        ("d", [Split(IMAGES, LABELS)], ("a", "b"), "mapping, not list"),
+        ("d", {"train": Split(IMAGES, LABELS)}, None, "classes are names"),
+    ],
+)
+def test_a_dataset_refuses_other_things(
+    name: object, splits: object, classes: object, message: str
+) -> None:
+    """A name that is no text and splits that are none raise DataError, before any writer."""
+    with pytest.raises(DataError, match=message):
+        Dataset(name, splits, classes)  # type: ignore[arg-type]
+
+
+def test_a_split_that_is_not_there_is_no_whole() -> None:
+    """Asking for test of a dataset without it says what there is."""
+    with pytest.raises(DataError, match="d has no test split, only train"):
+        Dataset("d", {"train": Split(IMAGES, LABELS)}, ("a", "b")).whole("test")
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, True])
+def test_a_walk_in_steps_of_nothing_is_refused(size: object) -> None:
+    """A step below one would lose every example in silence."""
+    with pytest.raises(UsageError, match="size must be"):
+        list(Split(IMAGES, LABELS).chunks(size))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("indices", "message"),
+    [
+        ([True, False], "flatnonzero"),
+        ([0.0], "integer array"),
+        ([[0]], "integer array"),
+        ([2], "index 2 is outside a split of 2"),
+        ([0, -3], "index -3 is outside"),
+    ],
+)
+def test_examples_are_taken_by_number(indices: list[object], message: str) -> None:
+    """Masks, fractions and numbers beyond the ends raise DataError; negative ones count back."""
+    split = Split(IMAGES, LABELS)
+    with pytest.raises(DataError, match=message):
+        split.take(np.array(indices))
+    assert split.take(np.array([-1, 0, 0])).labels.tolist() == LABELS[[-1, 0, 0]].tolist()
+    assert len(split.take(np.array([]))) == 0
 
 
 def test_digests_are_those_of_the_idx_files() -> None:

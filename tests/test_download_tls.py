@@ -196,9 +196,13 @@ BAD_PROXIES: dict[str, tuple[Fault | str, str]] = {
     ),
     "is not there": (refusing(), "the proxy localhost:[0-9]+: no connection"),
     "has no address": ("http://nowhere.invalid:3128", "the proxy nowhere.invalid:3128: no address"),
-    "is no URL": ("http://[::oops", "not a usable URL"),
-    "has a port that is none": ("http://localhost:99999", "not a usable URL"),
-    "is of an unknown kind": ("gopher://localhost:7", "no connection|cannot be asked|usable"),
+    "is no URL": ("http://[::oops", r"environment names a proxy, 'http://\[::oops'"),
+    "has a port that is none": ("http://user:secret@localhost:99999", "a proxy, 'localhost:99999'"),
+    "has no host": ("http://", "the environment names a proxy, .*no usable address"),
+    "is of an unknown kind": (
+        "gopher://localhost:7",
+        "the environment names a proxy, .*HTTP_PROXY",
+    ),
 }
 
 
@@ -224,6 +228,7 @@ def test_a_failing_proxy(
     with pytest.raises(FetchError, match=rf"https://mirror\.invalid/{FIRST}: .*({reason})") as got:
         fetch("tiny")
     assert "\x1b" not in str(got.value)
+    assert "secret" not in str(got.value)
     assert_nothing(cache)
     publish(monkeypatch, ("https://mirror.invalid/", server.base))
     assert_fetched(fetch("tiny"))

@@ -138,6 +138,18 @@ def test_hugging_face_reads_hf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         assert np.array_equal(columns["label"], examples.labels)
 
 
+def test_a_split_without_examples_is_said_where_its_reader_fails(
+    tmp_path: Path, odd: Dataset
+) -> None:
+    """Hugging Face fails on a file without rows: the note says so, other layouts have none."""
+    empty = Dataset("e", {**odd.splits, "test": odd.splits["test"].take(np.arange(0))}, odd.classes)
+    for layout in ("hf", "caffe"):
+        told = Notes()
+        path = mnistprep.write(empty, tmp_path / layout, "hdf5", layout=layout, progress=told)
+        assert any("load_dataset fails" in line for line in told.notes) is (layout == "hf")
+        assert mnistprep.read(path).digests() == empty.digests()
+
+
 def test_what_cannot_be_written_is_said_before(
     tmp_path: Path, odd: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

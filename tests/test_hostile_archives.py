@@ -220,7 +220,7 @@ def test_an_option_raises_every_limit(tmp_path: Path, monkeypatch: pytest.Monkey
         assert result.exit_code == 1 and "--max-bytes" in result.output, kind
         result = CliRunner().invoke(cli.main, ["inspect", str(path), "--max-bytes", "16777216"])
         assert result.exit_code == 0, (kind, result.output)
-    with pytest.raises(UsageError, match="at least 1"):
+    with pytest.raises(UsageError, match="1 or more"):
         mnistprep.read(path, max_bytes=0)
 
 

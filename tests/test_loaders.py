@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from torch.utils.data import DataLoader
 import mnistprep
 from mnistprep.dataset import Dataset, Split
 from mnistprep.errors import DataError, DetectionError, MissingPath, UnsupportedError, UsageError
-from mnistprep.loaders import MNIST, TensorLoader, load_data
+from mnistprep.loaders import KMNIST, MNIST, FashionMNIST, TensorLoader, load_data
 
 
 def some(shape: tuple[int, ...], count: int, classes: int = 10) -> Split:
@@ -160,6 +161,28 @@ def test_mnist_refuses_pictures_that_pillow_cannot_hold(tmp_path: Path) -> None:
         MNIST(path)
 
 
+def test_tensor_loader_takes_numbers_of_numpy() -> None:
+    """A size from an array makes the batches that Python's own int makes."""
+    split = some((5, 3), 20)
+    sizes = [
+        len(labels)
+        for _, labels in TensorLoader(
+            split, np.int64(8), seed=np.uint8(1), mean=np.float32(0.5), std=torch.tensor(0.25)
+        )
+    ]
+    assert sizes == [8, 8, 4]
+    assert [len(labels) for _, labels in TensorLoader(split, (1 << 31) - 1)] == [20]
+    with pytest.raises(UsageError, match="takes a Split, not Dataset"):
+        TensorLoader(Dataset("d", {"train": split}, tuple("0123456789")))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [MNIST, FashionMNIST, KMNIST])
+def test_a_root_too_long_for_the_system_is_not_there(kind: type[MNIST]) -> None:
+    """A name that no file system takes is a missing path as any other."""
+    with pytest.raises(MissingPath, match="not found"):
+        kind("x" * 5000)
+
+
 def test_mnist_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
     """A missing folder and an empty one are both answered with what to give instead."""
     with pytest.raises(MissingPath, match=r"not found .*nowhere.*download=True"):
@@ -247,7 +270,7 @@ def test_tensor_loader_repeats_its_orders_from_a_seed() -> None:
 
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize(
-    ("mean", "std"), [(0, 1), (0.1307, 0.3081), (0, 0.3), (-1, -2), (0, 1e-45)]
+    ("mean", "std"), [(0, 1), (0.1307, 0.3081), (0, 0.3), (-1, -2), (0, 1e-37)]
 )
 def test_every_byte_is_scaled_as_pytorch_scales_it(mean: float, std: float, shuffle: bool) -> None:
     """Bit for bit, whatever the block that a batch is scaled in; without a warning."""
@@ -298,10 +321,17 @@ def test_tensor_loader_has_what_training_loops_ask_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"batch_size": 0}, {"std": 0.0}, {"device": "tpu"}, {"seed": -1}]
+    "wrong",
+    [
+        *({"batch_size": size} for size in (0, 2.0, True, 10**30, "8", None)),
+        *({"std": std} for std in (0.0, math.nan, math.inf, 1e-45, 1e-300, 1e300, "x", (0.3, 0.3))),
+        *({"mean": mean} for mean in (math.nan, math.inf, 10**30, 10**400, 1e300, None)),
+        *({"seed": seed} for seed in (-1, 1.5, True, 1 << 64, "x")),
+        {"device": "tpu"},
+    ],
 )
 def test_tensor_loader_refuses_what_cannot_work(wrong: dict[str, Any]) -> None:
-    """A size below one, a deviation of zero, a missing device and a bad seed are usage errors."""
+    """Sizes, seeds and scalings that make no batches, and a missing device, are usage errors."""
     with pytest.raises(UsageError):
         TensorLoader(some((5, 3), 20), **wrong)
 

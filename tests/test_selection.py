@@ -80,6 +80,37 @@ def test_impossible_wishes_are_refused(numbered: Dataset) -> None:
         Selection(per_class=-1)
 
 
+@pytest.mark.parametrize("value", [1.5, 2.0, float("nan"), True, "2", np.float32(1), -1])
+@pytest.mark.parametrize("name", ["limit", "per_class", "validation", "seed"])
+def test_numbers_that_are_not_whole_are_refused(name: str, value: object) -> None:
+    """Half an example is no number of examples, and a seed is what the command line takes."""
+    with pytest.raises(UsageError, match=f"{name.replace('_', '-')} must be"):
+        Selection(**{name: value})  # type: ignore[arg-type]
+
+
+def test_a_seed_ends_where_the_command_line_has_its_end() -> None:
+    """2**64 - 1 is the last one, and numbers too long to print are refused in words."""
+    assert Selection(seed=2**64 - 1).seed == 2**64 - 1
+    with pytest.raises(UsageError, match="seed must be"):
+        Selection(seed=2**64)
+    with pytest.raises(UsageError, match="bits"):
+        Selection(seed=10**5000)
+
+
+def test_numbers_of_numpy_and_large_ones_are_numbers(numbered: Dataset) -> None:
+    """A count from an array selects as Python's own does; more than there are is all of them."""
+    some = select(numbered, Selection(limit=np.int64(5), seed=np.uint8(1)))
+    assert some.digests() == select(numbered, Selection(limit=5, seed=1)).digests()
+    everything = select(numbered, Selection(limit=10**30, per_class=10**30))
+    assert everything.digests() == numbered.digests()
+
+
+def test_only_a_dataset_is_selected_from() -> None:
+    """A name, which `export` takes, is no dataset here."""
+    with pytest.raises(UsageError, match="takes a Dataset, not str"):
+        select("mnist", Selection())  # type: ignore[arg-type]
+
+
 def test_counts_of_many_classes_add_up(numbered: Dataset) -> None:
     """A stratified choice gives exactly as many as asked for, whatever the remainders."""
     for limit in (1, 7, 33, 99):

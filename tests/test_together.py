@@ -97,6 +97,31 @@ def test_targets_in_one_folder(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("forms", [("npz", "idx"), ("idx", "imagefolder"), ("csv", "imagefolder")])
+def test_another_form_takes_the_place_while_others_read(
+    forms: tuple[str, str], tmp_path: Path
+) -> None:
+    """A reader who does not name the form finds one whole set, or says that it was replaced."""
+    target = tmp_path / "out"
+    mnistprep.write(numbered(0), target, forms[0])
+    allowed = [numbered(k).digests() for k in range(COUNT)]
+
+    def work(k: int) -> None:
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            if k < 2:
+                mnistprep.write(numbered(k), target, forms[k], overwrite=True)
+                continue
+            try:
+                assert mnistprep.read(target).digests() in allowed
+            except MnistprepError as error:
+                assert "was replaced or removed" in str(error)
+
+    assert together(work) == [""] * COUNT
+    assert not list(tmp_path.rglob(".mnistprep-*"))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("exchange", [True, False])
 @pytest.mark.parametrize("name", KINDS)
 def test_overwriting_while_others_read(

@@ -174,6 +174,7 @@ def test_what_is_no_checkpoint_is_refused(digits: Dataset) -> None:
     mnistprep.write(digits, "data.pt")
     mnistprep.write(digits, "data.npz")
     Path("folder").mkdir()
+    os.mkfifo("pipe")
     for path, message in {
         "half.pt": "truncated or damaged",
         "text.pt": "neither a checkpoint nor a state dict",
@@ -183,6 +184,8 @@ def test_what_is_no_checkpoint_is_refused(digits: Dataset) -> None:
         "data.pt": "neither a checkpoint nor a state dict",
         "data.npz": "neither a checkpoint nor a state dict",
         "folder": "a folder, no model",
+        "pipe": "neither a file nor a folder",
+        "/dev/zero": "neither a file nor a folder",
         "missing.pt": "missing.pt",
     }.items():
         with pytest.raises(MnistprepError, match=message) as caught:
@@ -539,7 +542,7 @@ def test_processes_that_nobody_started_are_refused(monkeypatch: pytest.MonkeyPat
 def test_a_folder_where_the_state_goes_is_refused_before_training(digits: Dataset) -> None:
     """Not after it."""
     Path("model.pt.resume").mkdir()
-    with pytest.raises(TargetError, match="is a folder"):
+    with pytest.raises(TargetError, match=r"model\.pt\.resume is where .*something else"):
         mnistprep.train(digits, "model.pt", overwrite=True)
 
 

@@ -144,6 +144,34 @@ def test_a_split_that_the_source_has_not_is_wrong(tmp_path: Path, small: Dataset
     assert mnistprep.verify(path, source=source, splits=("train",), train=False).right
 
 
+def test_a_moved_boundary_of_valid_is_wrong(tmp_path: Path, small: Dataset) -> None:
+    """The digest joins train and valid, and what was held back from training still counts."""
+    source = mnistprep.select(small, mnistprep.Selection(validation=60))
+    moved = mnistprep.select(small, mnistprep.Selection(validation=100))
+    path = mnistprep.write(moved, tmp_path / "moved.pt", "pt")
+    report = mnistprep.verify(path, source=source, train=False)
+    assert report.exit_code == 1
+    assert "valid has 100 examples, expected 60" in str(report)
+    assert mnistprep.verify(path, source=source, splits=["test"], train=False).right
+    assert mnistprep.verify(path, source=small, train=False).right
+
+
+def test_examples_that_changed_sides_are_wrong_in_any_order(tmp_path: Path, small: Dataset) -> None:
+    """A form that loses the order must still have the same pictures in valid."""
+    source = mnistprep.select(small, mnistprep.Selection(validation=60))
+    train = source.whole("train")
+    for shift, right in ((0, True), (1, False)):
+        order = np.roll(np.arange(300), shift)
+        order[:240], order[240:] = order[:240][::-1], order[240:][::-1]
+        splits = {"train": train.take(order[:240]), "valid": train.take(order[240:])}
+        other = Dataset(small.name, {**source.splits, **splits}, small.classes)
+        path = mnistprep.write(other, tmp_path / f"{shift}.pt", "pt")
+        report = mnistprep.verify(path, source=source, train=False)
+        assert report.checks[0].order == "another"
+        assert report.right is right
+        assert ("valid has other examples" in str(report)) is not right
+
+
 def test_a_damaged_file_is_a_problem_not_an_exception(tmp_path: Path, small: Dataset) -> None:
     """What cannot be read is in the report, with the file's name."""
     path = mnistprep.write(small, tmp_path / "x.npz")
@@ -211,6 +239,8 @@ def test_the_caller_is_told_what_is_wrong_with_the_call(tmp_path: Path) -> None:
         mnistprep.verify(dataset="mnits")
     with pytest.raises(UsageError):
         mnistprep.verify(min_accuracy=98)
+    with pytest.raises(UsageError, match="source must be a Dataset"):
+        mnistprep.verify(tmp_path, source="mnist")  # type: ignore[arg-type]
 
 
 def test_the_real_digits_are_known_by_their_digest(tmp_path: Path, real_digits: Path) -> None:

@@ -109,9 +109,9 @@ def _failure(error: BaseException) -> Failure | None:
 
 def _clean(error: BaseException) -> None:
     """Remove what was being written and is still there, with what the error holds open."""
-    if files := sys.modules.get("mnistprep._files"):
+    if staging := sys.modules.get("mnistprep._staging"):
         traceback.clear_frames(error.__traceback__)
-        files.discard_staging()
+        staging.discard_staging()
 
 
 def _as_json(ctx: click.Context, message: str, code: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mnistprep._text import printable
 from mnistprep.catalog import DATASETS
 from mnistprep.cli import _shared
 
@@ -36,10 +37,10 @@ def command(dataset: str | None, mirrors: tuple[str, ...], as_json: bool, quiet:
     name = dataset or "mnist"
     folder = download.fetch(name, mirrors, progress=console)
     files = [file.kept for file in DATASETS[name].files]
+    paths = [folder / file.name for file in files]
     console.finish(
         "\n".join(
-            f"{folder / file.name}  {(folder / file.name).stat().st_size:,} bytes, verified"
-            for file in files
+            f"{printable(str(path))}  {path.stat().st_size:,} bytes, verified" for path in paths
         ),
         {
             "dataset": name,

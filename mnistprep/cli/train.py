@@ -106,7 +106,8 @@ def command(
     mine = [input_path] if input_path else download.local_sources(mirrors)
     own = checkpoints.sniff
     _outputs.refuse(target, overwrite=overwrite, sources=mine, own=own)
-    _outputs.refuse(runs.state_path(target), overwrite=True, sources=mine, own=own)
+    state = runs.state_path(target)
+    _outputs.refuse(state, overwrite=True, sources=mine, own=own)
     if input_path:
         data = convert.read(input_path, source_format, workers=workers, progress=console, **reading)
         # `evaluate` must not take a path for the dataset of that name.
@@ -117,6 +118,7 @@ def command(
         data = sources.load(name, mirrors=mirrors, workers=workers, progress=console)
     data = replace(data, name=name)
     data = select(data, Selection(limit=limit, validation=validation))
+    earlier = None if resume else _file(state)
     try:
         trained = runs.train(
             data, target, recipe=recipe, seed=seed, epochs=epochs, device=device, mixed=mixed,
@@ -124,15 +126,23 @@ def command(
             watch=lambda what: console.say(str(what)), progress=console,
         )  # fmt: skip
     except KeyboardInterrupt:
-        if not runs.state_path(target).exists():
+        if _file(state) in (None, earlier):  # nothing of this run
             raise
         raise Failure(
-            f"interrupted; {runs.state_path(target)} has what it takes to go on: "
-            "the same command with --resume does"
+            f"interrupted; {state} has what it takes to go on: the same command with --resume does"
         ) from None
     test = data.splits.get("test")
     share = accuracy(trained, test) if leads and test is not None and len(test) else None
     console.finish(_text(trained, target, share), _document(trained, target, share))
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """What tells a file from one that takes its place; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _text(trained: Trained, target: Path, share: float | None) -> str:

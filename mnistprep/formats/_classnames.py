@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 from mnistprep._text import printable
+from mnistprep.dataset import Dataset
 from mnistprep.errors import FormatError
 from mnistprep.formats import _sidecar
 from mnistprep.formats._flatnames import natural
@@ -15,6 +17,7 @@ from mnistprep.formats._folders import DEVICES, SPLIT_FOLDERS
 
 _NUMBERS_LIMIT = 10_000  # a folder called 1999 is a name, ten of them called 0 to 9 are labels
 _WHOLE = re.compile(r"([0-9]{1,18})(?:\.0+)?")
+_PREFIX = re.compile(r"^(?:class|digit|label|number)[-_ ]?(?=[0-9]+$)", re.IGNORECASE)
 _RESERVED = {*SPLIT_FOLDERS, "eval", "evaluation", *DEVICES}
 
 
@@ -45,6 +48,45 @@ def numbered(where: str, texts: set[str]) -> tuple[dict[str, int], tuple[str, ..
     return {name: k for k, name in enumerate(ordered)}, tuple(ordered)
 
 
+def plain(name: str) -> str:
+    """A name for comparisons: 05 and digit_5 are 5, Cat is cat, in whatever form of Unicode."""
+    name = _PREFIX.sub("", unicodedata.normalize("NFC", name))
+    return name.lstrip("0") or "0" if name.isdigit() else name.casefold()
+
+
+def check_shared(where: str, splits: Mapping[str, set[str]]) -> list[str]:
+    """A sentence for every two splits that have names of classes, but none in common.
+
+    Raises FormatError, which starts with `where`, where those of two splits are evidently the same
+    classes in other words: they would be twice as many.
+    """
+    notes = []
+    filled = [(split, names) for split, names in splits.items() if names]
+    for (first, names), (second, others) in combinations(filled, 2):
+        alone = {plain(name): name for name in sorted(names - others)}
+        for other in sorted(others - names):
+            name = alone.get(plain(other), "")
+            if name and len(name + other) > 2:  # a and A are letters of their own
+                raise FormatError(
+                    f"{where}: the class {_shown(name)} of {first} is {_shown(other)} in {second}: "
+                    "if they are one, give it the same name in both, letter by letter"
+                )
+        if names & others:
+            continue
+        shown = f"{first} has {_shown(min(names))}, {second} {_shown(min(others))}"
+        if (_numbers(names).keys() == names) != (_numbers(others).keys() == others):
+            raise FormatError(
+                f"{where}: classes are numbers in one split, names in another: {shown}; call them "
+                "the same in both"
+            )
+        notes.append(f"{where}: {first} and {second} have no class in common: {shown}")
+    return notes
+
+
+def _shown(name: str) -> str:
+    return ascii(printable(name, 40))
+
+
 def renumbered(where: str, found: Mapping[str, int]) -> list[str]:
     """A sentence where most classes are numbers and are names all the same, for one of the others.
 
@@ -59,6 +101,16 @@ def renumbered(where: str, found: Mapping[str, int]) -> list[str]:
     shown = ", ".join(f"{printable(text, 40)!r} is label {label}" for label, text in moved[:5])
     more = ", ..." if len(moved) > 5 else ""
     return [f"{where}: classes are read as names, not as numbers{why}: {shown}{more}"]
+
+
+def lost(path: Path, dataset: Dataset, found: int) -> str | None:
+    """A sentence for a file that has no place for classes beyond the last with an example."""
+    if found == len(dataset.classes):
+        return None
+    return (
+        f"{path.name}: will be read as {found:,} of the {len(dataset.classes):,} classes, as the "
+        "last ones have no examples; a folder keeps them"
+    )
 
 
 def _numbers(texts: set[str]) -> dict[str, int]:

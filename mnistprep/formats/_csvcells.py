@@ -49,10 +49,11 @@ class _Look:
 
 def read(
     table: Table, columns: Columns, progress: Progress, workers: int | None, scale: str
-) -> tuple[Images, list[bytes] | None, list[bytes] | None]:
-    """Pictures, and the texts of every label and of every split; None where there are no such.
+) -> tuple[Images, list[bytes] | None, list[bytes] | None, bool]:
+    """Pictures, the texts of every label and of every split, and whether pixels are divided.
 
-    Raises FormatError with the line and column of what is no byte.
+    None for labels and splits where there are no such. Raises FormatError with the line and column
+    of what is no byte.
     """
     cuts = _csvtext.blocks(table, _BLOCK)
     single = _one(columns.label) | _one(columns.split)
@@ -63,6 +64,7 @@ def read(
     starts = np.cumsum([0, *(look.rows for look in looks)]).tolist()
     texts: set[bytes] = set().union(*(look.texts for look in looks))
     codes = _codes(table, columns, texts, progress, scale) if texts else {}
+    unit = any(float(_point(text.strip(STRIPPED), table.separator)) % 1 for text in codes)
     _check_ids(table, [text for look in looks for text in look.ids])
     if skipped := sum(look.skipped for look in looks):
         progress.note(f"{table.file}: {skipped:,} empty lines and comments among the rows")
@@ -88,8 +90,8 @@ def read(
         progress.advance(done)
     splits = [text for look in looks for text in look.splits] if columns.split is not None else None
     if columns.label is None and not columns.one_hot:
-        return images, None, splits
-    return images, [text for look in looks for text in look.labels], splits
+        return images, None, splits, unit
+    return images, [text for look in looks for text in look.labels], splits, unit
 
 
 def line_of_rows(table: Table) -> list[int]:

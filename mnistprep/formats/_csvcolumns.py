@@ -112,6 +112,7 @@ def _with_names(
         notes = (*notes, f"{file.name}: the pixels are put in the order of their names")
     if labels or one_hot:
         shape = shape or _shape(table, len(pixels), sidecar)
+        notes = (*notes, *_counting(file.name, [names[k] for k in one_hot]))
         label = labels[0] if labels else None
         return Columns(label, one_hot, tuple(ignored), pixels, shape, notes)
     if list(pixels) != groups[main] or (shape and len(shape) == 3):
@@ -131,6 +132,14 @@ def _ignoring(file: object, names: Sequence[str], ignored: list[int]) -> tuple[s
     listed = ", ".join(repr(printable(names[k], 30)) if names[k] else "one without a name"
                        for k in ignored)  # fmt: skip
     return (f"{file}: columns that are no pixels are left out: {listed}",)
+
+
+def _counting(file: str, hot: list[str]) -> tuple[str, ...]:
+    """A note where columns of one-hot labels are numbered, but not from 0 as labels are."""
+    if not hot or int(re.findall(r"\d+", hot[0])[-1]) == 0:
+        return ()
+    first, last = (printable(name, 30) for name in (hot[0], hot[-1]))
+    return (f"{file}: columns {first!r} to {last!r} are read as labels 0 to {len(hot) - 1}",)
 
 
 def in_order(

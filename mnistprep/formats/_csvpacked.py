@@ -47,7 +47,7 @@ def content_of(path: Path) -> Images:
 def _member(path: Path) -> Iterator[IO[bytes]]:
     """The one file in a zip; raises FormatError where it is damaged or holds more."""
     with _archives.translated(path), zipfile.ZipFile(path) as archive:
-        _archives.check_count(path, len(archive.infolist()))
+        _archives.check_members(path, archive.infolist())
         found = [one for one in archive.infolist() if not one.is_dir()]
         found = [one for one in found if _archives.safe_name(one.filename, path)]
         if len(found) != 1:

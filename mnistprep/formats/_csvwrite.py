@@ -14,7 +14,7 @@ from mnistprep._progress import Progress
 from mnistprep._streams import write_gzip
 from mnistprep.dataset import Dataset, Split, default_classes, idx_label_type
 from mnistprep.errors import DataError, UnsupportedError, UsageError
-from mnistprep.formats import _csvfiles, _rows
+from mnistprep.formats import _classnames, _csvfiles, _rows
 
 _LEVEL = 6  # of zlib
 
@@ -63,8 +63,13 @@ def save(
         progress.advance(count)
 
 
-def check_single(dataset: Dataset, path: Path, header: str, packed: bool) -> None:
-    """Raise UnsupportedError for what one file without a sidecar cannot hold."""
+def check_single(
+    dataset: Dataset, path: Path, header: str, packed: bool, progress: Progress
+) -> None:
+    """Raise UnsupportedError for what one file without a sidecar cannot hold.
+
+    A note says how many classes will be read where the last ones have no examples.
+    """
     if packed and path.suffix.lower() == ".csv":
         raise UsageError(f"a compressed file is called .csv.gz, not {path.name}")
     if len(dataset.splits) > 1:
@@ -86,6 +91,8 @@ def check_single(dataset: Dataset, path: Path, header: str, packed: bool) -> Non
     found = default_classes(split.labels for split in dataset.splits.values())
     if idx_label_type(len(found)) != idx_label_type(len(dataset.classes)):
         raise UnsupportedError("one .csv file cannot say how many classes there are: give a folder")
+    if note := _classnames.lost(path, dataset, len(found)):
+        progress.note(note)
 
 
 def header(kind: str, height: int, width: int, last: bool) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mnistprep import _workers
+from mnistprep import _extras, _limits, _workers
 from mnistprep._arrays import Images, empty_images, release
 from mnistprep._progress import Progress
 from mnistprep._text import printable
@@ -42,13 +42,23 @@ class Reader:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Whatever pyarrow raises becomes a FormatError: it has no one error for damaged files."""
+    """Whatever pyarrow raises becomes a FormatError: it has no one error for damaged files.
+
+    But MemoryError where memory is short, as far as it can be told.
+    """
     try:
         yield
     except MnistprepError:
         raise
     except Exception as error:
+        if _extras.no_memory(error):
+            raise MemoryError(str(error)) from None
         text = printable(" ".join(str(error).split()), 100)
+        if "launch worker thread" in text:
+            raise MnistprepError(
+                f"{path}: the system starts no more threads or processes; end some, or raise the "
+                "limit (ulimit -u, ulimit -v)"
+            ) from None
         if isinstance(error, NotImplementedError):
             raise FormatError(
                 f"{path}: stored in a way that pyarrow does not read ({text}), or damaged: write "
@@ -197,13 +207,20 @@ class _Rows:
 
     def _blocks(self, files: list[Path]) -> Iterator[tuple[Path, int, list[bytes]]]:
         """The encoded pictures of the files, many at a time, with the row of the first."""
+        total, limit = 0, _limits.most(self.size)
         for file in files:
             block: list[bytes] = []
             row = size = 0
             for batch in self.reader.batches(file, list(self.columns[file].images)):
                 found = _hub_pixels.encoded(batch.column(0), f"{file}, row", row + len(block))
                 block += found
-                size += sum(map(len, found))
+                more = sum(map(len, found))
+                size, total = size + more, total + more
+                if total > limit:  # by a dictionary, whose entries stand for any number of rows
+                    raise FormatError(
+                        f"{file}: {self.size:,} bytes that would become {total:,} or more of "
+                        f"encoded pictures; {_limits.RAISE}"
+                    )
                 if size >= _BLOCK:
                     yield file, row, block
                     row, size, block = row + len(block), 0, []

@@ -13,17 +13,18 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from mnistprep import _extras, _limits
+from mnistprep import _extras
 from mnistprep._text import printable
 from mnistprep.dataset import SPLITS, Labels
 from mnistprep.errors import FormatError
-from mnistprep.formats import _hub_values, _hub_wide, _sidecar
+from mnistprep.formats import _hub_values, _hub_wide, _parquetrows, _sidecar
 
 OWN = "mnistprep"  # key of the metadata that mnistprep writes
 AUTO = "auto"
 _LABELS = ("label", "labels", "class", "target", "y", "digit", "category", "class_label")
 _IMAGES = ("image", "images", "img", "picture", "pixels", "data", "x", "digit")
 _SPLITS = ("split", "subset", "partition", "usage", "phase", "set", "is_train", "is_test")
+_NAME_LIMIT = 1 << 20  # characters of a class name
 _NUMBERS_LIMIT = 10_000  # texts that are numbers up to this are labels, others are names
 
 
@@ -311,13 +312,9 @@ def labels(
     """
     parts = [np.empty(0, np.int64)]
     for file, batches in files:
-        row, limit = 0, _limits.most(file.stat().st_size)
+        row, packed = 0, file.stat().st_size
         for batch in batches:
-            if 8 * (row + batch.num_rows) > limit:
-                raise FormatError(
-                    f"{file}: more than {limit // 8:,} rows, in a file too small for pictures of "
-                    f"so many; {_limits.RAISE}"
-                )
+            _parquetrows.check_count(row + batch.num_rows, packed, file)
             where = f"{file}, row {{}}: {columns[file].label}"
             parts.append(_labels(batch.column(0), where, row, texts))
             row += batch.num_rows
@@ -341,6 +338,11 @@ def _labels(column: Any, where: str, row: int, texts: Texts) -> Labels:
         words = _hub_values.objects(column)
         if None in words:  # of a dictionary
             _refuse_null(where, row + words.index(None))
+        if len(longest := max(set(words), key=len)) > _NAME_LIMIT:
+            raise FormatError(
+                f"{where.format(row + words.index(longest))} is a text of {len(longest):,} "
+                "characters, no name of a class"
+            )
         texts.kinds.add("text")
         return texts.number(words)
     if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):

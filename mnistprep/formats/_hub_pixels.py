@@ -85,7 +85,8 @@ def table(batch: Any, columns: Columns, where: str, row: int) -> Array:
     found = {name: _numbers(batch.column(name), where, row) for name in columns.images}
     kinds = {values.dtype for values in found.values()}
     pixels = np.empty((batch.num_rows, len(found)), np.result_type(*kinds))
-    if any(not np.can_cast(kind, pixels.dtype, "safe") for kind in kinds):
+    mixed = len(kinds) > 1 and np.dtype(np.bool_) in kinds  # black and white among numbers
+    if mixed or any(not np.can_cast(kind, pixels.dtype, "safe") for kind in kinds):
         raise FormatError(f"{where} {row}: pixels of types that do not fit together")
     for k, values in enumerate(found.values()):
         pixels[:, k] = values

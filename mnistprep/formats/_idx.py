@@ -30,6 +30,7 @@ __all__ = ["Orientation", "check_note", "compressed", "files", "places", "read",
 
 Orientation = Literal["upright", "stored"]
 _MNIST = {"train": "train", "test": "t10k"}
+_QMNIST = 8  # columns
 _STEP = 8 << 20
 
 
@@ -45,15 +46,17 @@ def read(path: Path, progress: Progress, orientation: Orientation, name: str) ->
     published = STORED.get(found.published, Stored())
     quirks = published if orientation == "upright" else Stored()
     sidecar = next(filter(None, map(_sidecar.find, (path, *_tops(found.folder)))), None)
-    told, splits = sidecar.shape if sidecar else None, {}
+    told, splits, widths = sidecar.shape if sidecar else None, {}, []
     for split, pair in found.pairs.items():
         progress.start(f"read {split}", None, "examples")
-        images, labels = _images(pair.images, quirks.transposed, told), _labels(pair.labels)
-        if len(images) != len(labels):
+        images, table = _images(pair.images, quirks.transposed, told), _table(pair.labels)
+        if len(images) != len(table):
             raise FormatError(
                 f"{pair.images} holds {len(images):,} pictures, "
-                f"but {pair.labels.name} holds {len(labels):,} labels"
+                f"but {pair.labels.name} holds {len(table):,} labels"
             )
+        labels, width = _labels(table, pair.labels, published.columns)
+        widths.append(width)
         splits[split] = Split(images, _from_zero(labels, pair.labels, found, quirks.first_label))
         progress.advance(len(images))
     classes = sidecar.classes if sidecar else published.classes
@@ -65,7 +68,7 @@ def read(path: Path, progress: Progress, orientation: Orientation, name: str) ->
     elif published.transposed:
         progress.note(_undone(found, published))
     if not classes:
-        classes = _sidecar.classes(sidecar, splits, path)
+        classes = _named.of_classes(sidecar.classes if sidecar else None, splits, widths, path)
     # What stays as stored must not be taken for the dataset by those who know how it is stored.
     title = found.published + "-stored" * stays
     return Dataset(title or path.name, splits, classes)
@@ -126,13 +129,21 @@ def _swapped(images: Images) -> Images:
     return upright
 
 
-def _labels(path: Path) -> npt.NDArray[Any]:
-    # A table has a row an example (QMNIST: eight columns), and the class in column 0.
-    labels = _table(path)[:, 0]
-    if len(labels) and labels.min() < 0:
+def _labels(table: npt.NDArray[Any], path: Path, columns: int) -> tuple[npt.NDArray[Any], int]:
+    """The classes of a label table, and how many there are said to be (0: nobody says).
+
+    A table of QMNIST (published with so many `columns`, or eight of int32 that are not one-hot)
+    has the class in column 0; others must be one-hot.
+    """
+    count, width = table.shape
+    eight = width == _QMNIST and table.dtype.itemsize == 4 and table.max(initial=0) > 1
+    if width > 1 and count and width != columns and not eight:
+        return _named.numbers(table, count, str(path))
+    labels = table[:, 0]
+    if count and labels.min() < 0:
         at = int(labels.argmin())
         raise FormatError(f"{path}: label {at} is {labels[at]}; labels start at 0")
-    return labels
+    return labels, 0
 
 
 def _from_zero(labels: npt.NDArray[Any], path: Path, found: Found, first: int) -> npt.NDArray[Any]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mnistprep._foreign import what
 from mnistprep._stored import published_as
-from mnistprep._streams import inflated_head, is_packed
+from mnistprep._streams import Inflater, inflated_head, is_packed
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_STEP = 1 << 20
 _FOLDERS = ("", "raw", "*/raw")
 _NAMES = (("train", "train"), ("t10k", "test"), ("test", "test"), ("val", "valid"))
 
@@ -48,7 +50,7 @@ def find(path: Path, name: str = "auto") -> Found:
     several datasets, which are otherwise refused with FormatError.
     """
     if path.is_file():
-        for published, files in _datasets(path.parent).items():
+        for published, files in _datasets(path.parent, path).items():
             if any(path in same for same in files.values()):
                 pairs = _pairs(path.parent, files)
                 chosen = {k: v for k, v in pairs.items() if path in (v.images, v.labels)}
@@ -115,18 +117,27 @@ def compressed(path: Path) -> bool | None:
     return any(pair.compressed for pair in pairs.values()) if pairs else None
 
 
-def _datasets(folder: Path) -> dict[str, dict[tuple[str, str], list[Path]]]:
-    """IDX files by the dataset that their names say ("" for none), then by split and role."""
+def _datasets(
+    folder: Path, chosen: Path | None = None
+) -> dict[str, dict[tuple[str, str], list[Path]]]:
+    """IDX files by the dataset that their names say ("" for none), then by split and role.
+
+    `chosen` counts before others of its name.
+    """
     stems: dict[tuple[str, str, str, str], Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.iterdir(), key=lambda path: (path != chosen, path)):
         role = None if path.name.startswith(".") else _role(path)
         if role is None:
             continue
         dataset, split = published_as(path.name) or ("", _split(path.name))
         stem = re.sub(r"[.-]", "-", re.sub(r"\.(gz|bz2|xz)$", "", path.name.lower()))
         key = (dataset, split, role, stem)
-        if key not in stems or not is_packed(path):
+        if (other := stems.get(key)) is not None and other == chosen:
+            continue
+        if other is None or is_packed(other) > is_packed(path):
             stems[key] = path
+        elif is_packed(other) == is_packed(path) and not _equal(other, path):
+            stems[dataset, split, role, path.name] = path
     found: dict[str, dict[tuple[str, str], list[Path]]] = {}
     for (dataset, split, role, stem), path in stems.items():
         # QMNIST's repository has the first column of a table as a file of its own beside it.
@@ -134,6 +145,20 @@ def _datasets(folder: Path) -> dict[str, dict[tuple[str, str], list[Path]]]:
         if table == stem or (dataset, split, role, table) not in stems:
             found.setdefault(dataset, {}).setdefault((split, role), []).append(path)
     return found
+
+
+def _equal(one: Path, other: Path) -> bool:
+    """Whether two files hold the same, after inflation; False where that cannot be told."""
+    with suppress(FormatError), Inflater(one) as first, Inflater(other) as second:
+        if not is_packed(one) and first.size != second.size:
+            return False
+        a, b = bytearray(_STEP), bytearray(_STEP)
+        while (size := first.readinto(a)) == second.readinto(b):
+            if not size:
+                return True
+            if a[:size] != b[:size]:
+                return False
+    return False
 
 
 def _split(name: str) -> str:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mnistprep import _extras, _limits
+from mnistprep import _extras
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
-from mnistprep.formats import _hub_columns, _hub_values
-
-_ROW = 100  # bytes that a row takes at least, in memory
-_BATCH = 1000  # rows
+from mnistprep.formats import _hub_columns, _hub_values, _parquetrows
 
 
 def read(data: bytes, where: str) -> dict[str, list[Any]]:
@@ -22,19 +19,20 @@ def read(data: bytes, where: str) -> dict[str, list[Any]]:
     pyarrow = _extras.load("pyarrow")
     parquet = _extras.load("pyarrow.parquet")
     try:
-        with parquet.ParquetFile(pyarrow.BufferReader(data)) as opened:
+        source = pyarrow.BufferReader(data)
+        with parquet.ParquetFile(source) as opened:
             schema = opened.schema_arrow
-            _check(schema, where)
-            if _ROW * opened.metadata.num_rows > _limits.most(len(data)):
-                raise FormatError(f"{where}: {opened.metadata.num_rows:,} rows; {_limits.RAISE}")
-            columns: dict[str, list[Any]] = {name: [] for name in schema.names}
-            for batch in opened.iter_batches(_BATCH, use_threads=False):
-                batch.validate(full=True)
-                for column, cells in zip(columns.values(), batch.columns, strict=True):
-                    column += _hub_values.objects(cells)
+        if len(set(schema.names)) < len(schema.names):
+            raise FormatError(f"{where}: two columns of one name")
+        columns: dict[str, list[Any]] = {name: [] for name in schema.names}
+        for batch in _parquetrows.batches(source, schema.names, len(data), where):
+            for column, cells in zip(columns.values(), batch.columns, strict=True):
+                column += _hub_values.objects(cells)
     except FormatError:
         raise
     except Exception as error:  # pyarrow raises nearly anything on damaged data
+        if _extras.no_memory(error):
+            raise MemoryError(str(error)) from None
         reason = printable(str(error).partition("\n")[0], 80)
         raise FormatError(f"{where}: not a parquet file that can be read ({reason})") from None
     for name, column in columns.items():
@@ -44,14 +42,3 @@ def read(data: bytes, where: str) -> dict[str, list[Any]]:
                 for cell in column
             ]
     return columns
-
-
-def _check(schema: Any, where: str) -> None:
-    if len(set(schema.names)) < len(schema.names):
-        raise FormatError(f"{where}: two columns of one name")
-    for field in schema:
-        if _hub_values.crashes(field.type):
-            raise FormatError(
-                f"{where}: column {printable(field.name, 40)} is an extension type over a "
-                "dictionary, which pyarrow does not read; write it as a plain column"
-            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,11 +11,11 @@ from mnistprep import _foreign
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
 from mnistprep.formats import _flatnames, _labelfile
+from mnistprep.formats._classnames import plain
 from mnistprep.formats._flatnames import natural
 from mnistprep.formats._folders import Folders, is_called_picture, last, split_word, stem
 
 _HEAPS = {"images", "image", "imgs", "img", "pictures", "pics", "digits", "data", "png", "jpg"}
-_NUMBERED = re.compile(r"^(?:class|digit|label|number)[-_ ]?(?=[0-9]+$)", re.IGNORECASE)
 
 Labels = dict[str, dict[str, str | None]]
 """The label of each picture of each split, in order; None where it has none."""
@@ -278,7 +277,7 @@ class _Search:
 
         They are where most of their names are labels, and there are several.
         """
-        said = [(name, _plain(last(name.rpartition("/")[0])), _plain(label))
+        said = [(name, plain(last(name.rpartition("/")[0])), plain(label))
                 for name, label, _ in rows
                 if label and not _labelfile.is_missing(label)]  # fmt: skip
         labels, folders = {label for *_, label in said}, {folder for _, folder, _ in said}
@@ -305,12 +304,6 @@ class _Search:
                 f"{where}: a column of splits is not read: {printable(strange[0], 40)!r} is none"
             )
         return bool(parts) and not strange
-
-
-def _plain(label: str) -> str:
-    """A label as in names of folders so in files: 05 and digit_5 are 5, Cat is cat."""
-    label = _NUMBERED.sub("", label)
-    return label.lstrip("0") or "0" if label.isdigit() else label.casefold()
 
 
 def _resolver(start: str, homes: dict[str, str], flat: bool) -> Callable[[str], str | None]:

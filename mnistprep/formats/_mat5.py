@@ -39,6 +39,7 @@ _CLASSES = {"f8": 6, "f4": 7, "i1": 8, "u1": 9, "i2": 10, "u2": 11, "i4": 12, "u
 _MATRIX, _COMPRESSED, _UTF8, _UTF16, _UTF32 = 14, 15, 16, 17, 18
 _CELL, _STRUCT, _CHAR, _NUMBERS = 1, 2, 4, range(6, 16)
 _COMPLEX = 0x0800
+_LOGICAL = 0x0200
 _DEPTH, _ITEMS = 4, 1 << 20
 _RATIO = 1032  # deflate reaches 1032 to 1 and no more
 _STEP = 1 << 20
@@ -159,6 +160,8 @@ class _Part:
                 raise FormatError(
                     f"{where}: shape {shape} needs {count:,} values, found {len(values):,}"
                 )
+            if code & _LOGICAL:
+                values = values != 0
             yield full, values.reshape(shape, order="F")
         elif kind == _CHAR:
             yield full, self._texts(items, shape, where)

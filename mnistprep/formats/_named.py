@@ -164,8 +164,40 @@ def dataset(
         labels, width = numbers(arrays[y], len(images), f"{where}: {y}")
         splits[part] = Split(images, labels)
         widths.append(width)
+    _check_scales({part: arrays[found[part]["images"]] for part in splits}, where)
     note_shape(splits, where, progress)
     return Dataset(name, splits, of_classes(classes, splits, widths, where))
+
+
+def _check_scales(stored: Mapping[str, Array], where: str) -> None:
+    """Raise FormatError where pictures of 0 and 1 alone lie beside ones in which 1 is another grey.
+
+    Each split was read by its own values: real ones of 0 and 1 are black and white, unlike those
+    of bytes, whole ones are bytes.
+    """
+    doubtful = [part for part, values in stored.items() if len(stored) > 1 and _is_binary(values)]
+    if not doubtful:
+        return
+    white = {
+        part: values.dtype.kind == "b"
+        or (values.dtype.kind == "f" and bool(np.less_equal(values, 1).all()))
+        for part, values in stored.items()
+        if values.any()
+    }
+    other = next((part for part in white if white[part] != white.get(doubtful[0])), None)
+    if doubtful[0] in white and other is not None:
+        raise FormatError(
+            f"{where}: the pictures of {doubtful[0]} are 0 and 1 alone, in {other} 1 is "
+            f"{'white' if white[other] else 'almost black'}; save all splits in one scale and type"
+        )
+
+
+def _is_binary(values: Array) -> bool:
+    """Whether numbers, which are no booleans, are 0 and 1 alone."""
+    return values.dtype.kind != "b" and all(
+        bool(((part == 0) | (part == 1)).all())
+        for part in (values[at : at + _STEP] for at in range(0, len(values), _STEP))
+    )
 
 
 def note_shape(splits: Mapping[str, Split], where: object, progress: Progress) -> None:

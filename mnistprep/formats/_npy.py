@@ -177,7 +177,16 @@ def _header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtyp
         length = int.from_bytes(stated, "little")
         if length > _HEADER:
             raise FormatError(f"{where}: a header of {length:,} bytes; it is damaged")
-        shape, fortran, dtype = header(io.BytesIO(stated + file.read(length)))
+        text = io.BytesIO(stated + file.read(length))
+        try:
+            shape, fortran, dtype = header(text)
+            if dtype.shape or any(type(side) is not int for side in shape):
+                raise ValueError(shape)
+        except Exception:  # NumPy's words are of no use to a person, and have addresses in them
+            raise FormatError(
+                f"{where}: a damaged header of an array (its type, order and shape cannot be "
+                "read); get the file again, or save the array with numpy.save"
+            ) from None
     if dtype.hasobject:
         raise FormatError(f"{where}: holds pickled objects, which mnistprep does not open")
     return shape, fortran, dtype

@@ -30,10 +30,10 @@ class Part:
 
 def part(path: Path) -> Part | None:
     """What part of a dataset a file is, by its name and the names of its arrays; None for none."""
-    if path.suffix.lower() not in (".npy", ".npz"):
+    if path.suffix.lower() not in (".npy", ".npz", ""):
         return None
     means = _named.meaning(path.stem, file=True)
-    if means is None:
+    if means is None or (not path.suffix and not _npy.is_array(path)):
         return None
     if _npy.is_array(path):
         return Part(path, means.prefix, means.split or "train", means.role) if means.role else None
@@ -81,6 +81,31 @@ def _has_pair(parts: list[Part]) -> bool:
 def _parts(folder: Path) -> list[Part]:
     paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     return [found for path in paths if (found := part(path)) is not None]
+
+
+def check_others(folder: Path, parts: list[Part], progress: Progress) -> None:
+    """Refuse a folder with pictures or labels in other archives too; say which arrays are not read.
+
+    Raises FormatError.
+    """
+    taken = {each.path for each in parts}
+    data, aside = [], []
+    for path in sorted(folder.iterdir()):
+        if path in taken or path.name.startswith(".") or _named.is_classes(path.stem):
+            continue
+        names = _npy.names(path) if path.suffix.lower() == ".npz" else None
+        if any((means := _named.meaning(name)) is not None and means.role for name in names or ()):
+            data.append(path.name)
+        elif path.suffix.lower() in (".npy", ".npz") or _npy.is_array(path):
+            aside.append(path.name)
+    if data:
+        raise FormatError(
+            f"{folder}: {_named.shown(data)} hold pictures or labels too, which are not of the "
+            f"dataset of {printable(parts[0].path.name, 80)} by their names; give the path of one "
+            "file, or move away what does not belong here"
+        )
+    if aside:
+        progress.note(f"{folder}: not read: {_named.shown(aside)}")
 
 
 def read(where: Path, parts: list[Part], progress: Progress) -> Dataset:

@@ -101,9 +101,18 @@ def _no_bytes() -> bytes:
     return b""  # as Python 3 says it in protocols 0 to 2
 
 
-def _frombuffer(data: object, dtype: object, shape: object, order: object = "C") -> Array:
+def _frombuffer(
+    data: object, dtype: object, shape: object, order: object = "C", axes: object = None
+) -> Array:
     array = Array()
     array.values = _build(shape, dtype, _as_text(order) == "F", data)
+    if _as_text(order) == "K" and axes is not None:  # NumPy 2.2: in C order once its axes are moved
+        count = array.values.ndim
+        if not isinstance(axes, (tuple, list)) or sorted(map(repr, axes)) != [
+            repr(axis) for axis in range(count)
+        ]:
+            raise FormatError(f"an array of {count} axes in no order of them")
+        array.values = array.values.transpose(axes)
     return array
 
 
@@ -281,6 +290,8 @@ def is_pickle(start: bytes) -> bool:
     if start[4:8] == b"\0\0\0\0" and (
         start[:1] != b"\x80" or start[2:4] == b"\0\0" or start[8:9] == b"{"
     ):
+        return False
+    if start.startswith(b"]\0"):  # of LZMA alone
         return False
     if start[:1] in (b"(", b"]", b"}") or re.match(rb"c[A-Za-z_][\w.]*\n", start):
         return True

@@ -26,11 +26,17 @@ def to_unit(images: Images) -> npt.NDArray[np.float32]:
 def to_bytes(values: npt.NDArray[np.generic], where: str) -> Images:
     """uint8 pictures of `values`: byte / 256, byte / 255 or bytes, in any number type.
 
+    Booleans are black and white, 0 and 255.
+
     One scale, reckoned in one of the float types no wider than theirs, must give back every value
     bit for bit. Raises FormatError, which starts with `where`, for anything else: pictures that
     were normalised or resampled cannot be had back.
     """
     images = empty_images(values.shape)
+    if values.dtype == np.bool_:
+        np.not_equal(values.view(np.uint8), 0, out=images.view(np.bool_))
+        images *= 255
+        return images
     furthest = -1
     for scale in (256, 255, 1) if values.dtype.kind == "f" else (1,):
         for table in _tables(values.dtype, scale):

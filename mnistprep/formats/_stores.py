@@ -160,7 +160,7 @@ class Zip(Store):
         super().__init__(path)
         with _archives.translated(path), zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-        _archives.check_count(path, len(members))
+        _archives.check_members(path, members)
         self._members: dict[str, zipfile.ZipInfo] = {}
         size, total = path.stat().st_size, 0
         for member in members:

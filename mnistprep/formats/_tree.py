@@ -167,6 +167,8 @@ def plan(store: Store, *, unlabelled: bool = False) -> Tree:
             tree.files[split] = files
     if sidecar is None:
         tree.notes = _classnames.renumbered(str(store.path), numbers)
+        texts = {split: set(filter(None, group.values())) for split, group in found.labels.items()}
+        tree.notes += _classnames.check_shared(str(store.path), texts)
     tree.notes += found.notes + _ignored(folders, top, tops, found, own=sidecar is not None)
     index = f"{top}/{INDEX}" if top else INDEX
     if index in folders.others(top) and not found.listed:

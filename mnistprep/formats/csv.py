@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -30,11 +30,19 @@ from mnistprep import _workers
 from mnistprep._arrays import Images, empty_images, empty_labels, release
 from mnistprep._files import head
 from mnistprep._progress import Progress, quiet
-from mnistprep._text import printable
-from mnistprep.dataset import CHUNK, SPLITS, Dataset, Labels, Split
+from mnistprep.dataset import CHUNK, SPLITS, Dataset, Labels
 from mnistprep.errors import FormatError, UnsupportedError, UsageError
-from mnistprep.formats import _csvcells, _csvfiles, _csvtext, _csvwrite, _rows, _sidecar
+from mnistprep.formats import (
+    _csvcells,
+    _csvfiles,
+    _csvparts,
+    _csvtext,
+    _csvwrite,
+    _rows,
+    _sidecar,
+)
 from mnistprep.formats._csvcolumns import Columns, columns_of
+from mnistprep.formats._csvparts import Part
 from mnistprep.formats._rows import Dialect
 from mnistprep.formats._splits import named_split
 
@@ -46,7 +54,6 @@ Separator = Literal["comma", "semicolon", "tab", "space"]
 
 _SPAN = 1 << 20  # bytes that a worker takes at once, read
 _BYTES = {"comma": b",", "semicolon": b";", "tab": b"\t", "space": b" "}
-_UNLABELLED = "unlabelled"
 _SINGLE = re.compile(r"\.csv(\.gz)?$", re.IGNORECASE)
 
 
@@ -62,25 +69,6 @@ def sniff(path: Path) -> bool:
     files = _csvfiles.tables(path, own=own)
     told = any(_csvfiles.is_rows(file, own=own) or _csvfiles.is_cut(file) for file in files)
     return told or (own and bool(files) and all(map(_csvfiles.is_empty_split, files)))
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A split as a file has it: labels are numbers, of `names` where there are names, or None.
-
-    Where a column says them, the `splits` of the rows.
-    """
-
-    images: Images
-    labels: Labels | None
-    names: tuple[str, ...] | None
-    splits: tuple[str, ...] | None = None
-
-    def of(self, split: str) -> _Part:
-        """The rows that a column says are of a split."""
-        rows = np.flatnonzero(np.array(self.splits) == split)
-        labels = None if self.labels is None else self.labels[rows]
-        return _Part(self.images[rows], labels, self.names)
 
 
 def read(
@@ -114,7 +102,7 @@ def read(
     for name, (table, columns) in opened.items():
         if table is None or columns is None:
             shape = sidecar.shape if sidecar else ()
-            parts[name] = _Part(empty_images((0, *shape)), np.empty(0, np.int64), None)
+            parts[name] = Part(empty_images((0, *shape)), np.empty(0, np.int64), None)
             continue
         part = _read_part(table, columns, progress, workers, scale)
         kind = _csvfiles.emnist(table.file)
@@ -127,10 +115,13 @@ def read(
             if split in parts:
                 raise FormatError(f"{table.file}: has rows of {split}, as another file here does")
             parts[split] = one
-    return _dataset(path, {name: parts[name] for name in SPLITS if name in parts}, sidecar)
+    ordered = {name: parts[name] for name in SPLITS if name in parts}
+    if scale == "auto":
+        _csvparts.check_scale(path, ordered)
+    return _csvparts.joined(path, ordered, sidecar, progress)
 
 
-def _listed(file: Path, part: _Part) -> _Part:
+def _listed(file: Path, part: Part) -> Part:
     """Pictures with the labels that are in a file of their own."""
     labels, names = _csvcells.listed(file)
     if len(labels) != len(part.images):
@@ -138,7 +129,7 @@ def _listed(file: Path, part: _Part) -> _Part:
             f"{file}: {len(labels):,} labels of {len(part.images):,} pictures beside it"
             f"{_csvcells.title_hint(file) if len(labels) == len(part.images) + 1 else ''}"
         )
-    return _Part(part.images, labels, names)
+    return replace(part, labels=labels, names=names)
 
 
 def _files(path: Path, progress: Progress = quiet) -> tuple[dict[str, Path], dict[str, Path]]:
@@ -179,7 +170,7 @@ def _no_labels(table: _csvtext.Table, files: dict[str, Path]) -> str:
 
 def _read_part(
     table: _csvtext.Table, columns: Columns, progress: Progress, workers: int | None, scale: str
-) -> _Part:
+) -> Part:
     plain = columns.plain and not table.trailing and scale != "unit"
     if plain and all(field.isdigit() for row in table.first[:5] for field in row):
         dialect = Dialect(
@@ -193,23 +184,23 @@ def _read_part(
                 return _read_cells(table, columns, progress, workers, scale)
             except FormatError:
                 raise error from None
-        return _Part(images, labels, None)
+        return Part(images, labels, None)
     return _read_cells(table, columns, progress, workers, scale)
 
 
 def _read_cells(
     table: _csvtext.Table, columns: Columns, progress: Progress, workers: int | None, scale: str
-) -> _Part:
-    images, texts, said = _csvcells.read(table, columns, progress, workers, scale)
+) -> Part:
+    images, texts, said, unit = _csvcells.read(table, columns, progress, workers, scale)
     splits = None
     if said is not None and columns.split is not None:
         splits = tuple(_csvcells.splits_of(table, columns.split, said))
     if texts is None:
-        return _Part(images, None, None, splits)
-    return _Part(images, *_csvcells.classes_of(table, columns.label, texts), splits)
+        return Part(images, None, None, splits, unit)
+    return Part(images, *_csvcells.classes_of(table, columns.label, texts), splits, unit)
 
 
-def _emnist(file: Path, part: _Part, kind: str, orientation: str, progress: Progress) -> _Part:
+def _emnist(file: Path, part: Part, kind: str, orientation: str, progress: Progress) -> Part:
     if orientation == "stored":
         progress.note(f"{file.name}: pictures are transposed, as EMNIST stores them")
         return part
@@ -230,49 +221,7 @@ def _emnist(file: Path, part: _Part, kind: str, orientation: str, progress: Prog
         step = part.images[start : start + CHUNK]
         step[...] = step.transpose(0, 2, 1).copy()
         release(step)
-    return _Part(part.images, labels - first, tuple(names))
-
-
-def _dataset(path: Path, parts: dict[str, _Part], sidecar: _sidecar.Sidecar | None) -> Dataset:
-    """The dataset of the parts: numbers are labels, names are classes in alphabetical order."""
-    filled = {name: part for name, part in parts.items() if part.labels is not None}
-    filled = {name: part for name, part in filled.items() if len(part.images)}
-    named = [name for name, part in filled.items() if part.names is not None]
-    if len(named) not in (0, len(filled)):
-        raise FormatError(f"{path}: the labels of {', '.join(named)} are names, others are numbers")
-    if sidecar:
-        classes = sidecar.classes
-    elif named:
-        classes = _joined([part.names or () for part in filled.values()])
-    else:
-        classes = _sidecar.classes(None, _splits(filled, ()), path)
-    if unlabelled := [name for name, part in parts.items() if part.labels is None]:
-        classes = classes if _UNLABELLED in classes else (*classes, _UNLABELLED)
-        for name in unlabelled:
-            images = parts[name].images
-            labels = np.full(len(images), classes.index(_UNLABELLED), np.int64)
-            parts[name] = _Part(images, labels, None)
-    return Dataset(path.name, _splits(parts, classes), classes)
-
-
-def _joined(names: list[tuple[str, ...]]) -> tuple[str, ...]:
-    """All names in alphabetical order; in their own where all have the same."""
-    return names[0] if len(set(names)) == 1 else tuple(sorted({n for part in names for n in part}))
-
-
-def _splits(parts: dict[str, _Part], classes: tuple[str, ...]) -> dict[str, Split]:
-    splits = {}
-    for name, part in parts.items():
-        labels = part.labels if part.labels is not None else np.empty(0, np.int64)
-        if part.names is not None:
-            if strange := [label for label in part.names if label not in classes]:
-                raise FormatError(
-                    f"{name}: {printable(strange[0], 40)!r} is none of the {len(classes)} classes "
-                    f"in {_sidecar.NAME}"
-                )
-            labels = np.array([classes.index(label) for label in part.names], np.int64)[labels]
-        splits[name] = Split(part.images, labels)
-    return splits
+    return replace(part, labels=labels - first, names=tuple(names))
 
 
 def _read_rows(
@@ -345,7 +294,7 @@ def write(
         raise UsageError("label=last needs a header, or nobody could tell where the label is")
     packed = compression == "gzip" or path.name.lower().endswith(".csv.gz")
     if _SINGLE.search(path.name):
-        _csvwrite.check_single(dataset, path, header, packed)
+        _csvwrite.check_single(dataset, path, header, packed, progress)
         if _csvfiles.split_of(path) not in dataset.splits:
             progress.note(f"{path.name} will be read as {_csvfiles.split_of(path)}, by its name")
         targets = {split: path for split in dataset.splits}

@@ -282,6 +282,8 @@ def write(
         raise OSError("HDF5 failed to write it; is the disk full?") from None
     if not single:
         _sidecar.write(dataset, path)
+    if layout == "hf" and not all(map(len, dataset.splits.values())):
+        progress.note("load_dataset fails on a split without examples; leave it out with --split")
 
 
 def _new(path: Path) -> Any:

@@ -172,12 +172,11 @@ def write(
         name: _Paths(name, classes, dataset.splits[name].labels, codes, suffix)
         for name, codes in _names(dataset, workers).items()
     }
+    _say_empty(dataset, classes, progress)
     with _target.opened(path, workers) as target:
         for name in paths:
             for folder in classes or [""]:
                 target.folder(f"{name}/{folder}".rstrip("/"))
-            if classes:
-                _say_empty(name, dataset.splits[name], classes, progress)
         progress.start("write pictures", len(dataset), "examples")
         parts = [(files, dataset.splits[name].images) for name, files in paths.items()]
         for done in target.pictures(parts, encode):
@@ -238,11 +237,34 @@ def _class_folders(dataset: Dataset, folders: Folders, progress: Progress) -> li
     return names
 
 
-def _say_empty(name: str, split: Split, folders: list[str], progress: Progress) -> None:
-    empty = np.flatnonzero(class_counts(split, len(folders)) == 0)
-    if len(empty):
-        listed = ", ".join(folders[label] for label in empty[:5])
-        progress.note(f"{name}: no pictures in {listed}; ImageFolder needs allow_empty=True")
+def _say_empty(dataset: Dataset, folders: list[str] | None, progress: Progress) -> None:
+    """Say which splits, and which class folders, are empty, where other readers mind."""
+    size = len(dataset.classes)
+    counts = {name: class_counts(split, size) for name, split in dataset.splits.items()}
+    for name, of_class in counts.items():
+        empty = np.flatnonzero(of_class == 0)
+        if folders is None and not len(dataset.splits[name]):
+            progress.note(f"{name}: no pictures; Hugging Face reads no layout=metadata with such")
+        elif folders and len(empty):
+            progress.note(
+                f"{name}: no pictures in {_listed(folders, empty)}; ImageFolder needs "
+                "allow_empty=True"
+            )
+    unused = np.flatnonzero(sum(counts.values()) == 0)
+    if folders and len(unused):
+        others = (
+            f"numbers the other {size - len(unused):,} from 0"
+            if size - len(unused) > 1
+            else "reads no labels"
+        )
+        progress.note(
+            f"no pictures in {_listed(folders, unused)} of any split: Hugging Face leaves such "
+            f"classes out and {others}; with layout=metadata it reads the labels"
+        )
+
+
+def _listed(folders: list[str], labels: npt.NDArray[np.intp]) -> str:
+    return ", ".join([folders[label] for label in labels[:5]] + ["..."] * (len(labels) > 5))
 
 
 def _names(dataset: Dataset, workers: int | None) -> dict[str, Codes]:

@@ -30,7 +30,7 @@ from mnistprep._progress import Progress, quiet
 from mnistprep._streams import inflated_head
 from mnistprep.dataset import SPLITS, Dataset, Split, default_classes, idx_label_type
 from mnistprep.errors import FormatError, UnsupportedError
-from mnistprep.formats import _decimal, _libsvm, _sidecar
+from mnistprep.formats import _classnames, _decimal, _libsvm, _sidecar
 from mnistprep.formats._libsvm import whole_index
 from mnistprep.formats._splits import named_split
 from mnistprep.formats._textrows import (
@@ -258,7 +258,7 @@ def write(
     if scale == "unit":
         _check_unit(dataset)
     if path.name.lower().endswith(SUFFIXES):
-        _check_single(dataset)
+        _check_single(dataset, path, progress)
         if _split_name(path) not in dataset.splits:
             progress.note(f"{path.name} will be read as {_split_name(path)}, by its name")
         targets = {split: path for split in dataset.splits}
@@ -291,7 +291,7 @@ def _check_unit(dataset: Dataset) -> None:
             )
 
 
-def _check_single(dataset: Dataset) -> None:
+def _check_single(dataset: Dataset, path: Path, progress: Progress) -> None:
     if len(dataset.splits) > 1:
         listed = " and ".join(dataset.splits)
         raise UnsupportedError(
@@ -304,6 +304,8 @@ def _check_single(dataset: Dataset) -> None:
         raise UnsupportedError(
             "one file of LIBSVM cannot say how many classes there are: give a folder"
         )
+    if note := _classnames.lost(path, dataset, len(found)):
+        progress.note(note)
     inked = max(map(_last_inked, dataset.splits.values()))
     try:
         shape: tuple[int, ...] | None = _shape(Path(), inked, quiet)

@@ -161,6 +161,8 @@ def _v73(path: Path, progress: Progress) -> dict[str, Value]:
             ):
                 raise FormatError(f"{path}: {printable(name)}: empty, of shape {sizes}; damaged")
             values[name] = np.empty(tuple(sizes), np.uint8)
+        elif table.attributes.get("MATLAB_class") == "logical":
+            values[name] = np.asarray(values[name]) != 0
     return values
 
 
@@ -248,6 +250,9 @@ def _pair(
     ends = (images.shape[0], images.shape[-1])
     if 1 in labels.shape:
         count = labels.size
+    elif labels.ndim == 2 and labels.shape[0] == labels.shape[1]:
+        count = len(labels)
+        labels = _square(labels, images, f"{path}: {printable(kinds['labels'])}")
     else:
         labels = labels if labels.shape[0] in ends else labels.T
         count = labels.shape[0]
@@ -261,6 +266,26 @@ def _pair(
         images = np.moveaxis(images, -1, 0)
     found, width = _named.numbers(labels, count, f"{path}: {printable(kinds['labels'])}")
     return _named.pictures(images, where), found, width
+
+
+def _square(labels: Array, images: Array, where: str) -> Array:
+    """One-hot labels of as many examples as classes, a row an example.
+
+    Where they are one-hot along both axes and differ, they lie as rows or columns of pictures do.
+    """
+    hot = [
+        side
+        for side in (labels, labels.T)
+        if ((side == 1).sum(1) == (side != 0).sum(1)).all() and ((side == 1).sum(1) == 1).all()
+    ]
+    if len(hot) < 2 or np.array_equal(hot[0], hot[1]):
+        return hot[0] if hot else labels
+    if images.ndim != 2:
+        raise FormatError(
+            f"{where}: shape {labels.shape} does not show which axis the examples are; store the "
+            "labels as one number an example"
+        )
+    return labels if images.shape[0] == len(labels) else labels.T
 
 
 def _mapped(labels: npt.NDArray[np.int64], mapping: Array, where: str) -> npt.NDArray[np.int64]:

@@ -75,6 +75,7 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
             raise _npyparts.several(path, found)
         if not found:
             raise FormatError(f"{path}: no array files here that make up a dataset")
+        _npyparts.check_others(path, found[0], progress)
         return _npyparts.read(path, found[0], progress)
     if parts := _npyparts.beside(path):
         return _npyparts.read(path, parts, progress)

@@ -26,7 +26,6 @@ from typing import Any, BinaryIO, Literal, get_args
 from mnistprep import _extras, _foreign
 from mnistprep._files import head
 from mnistprep._progress import Progress, quiet
-from mnistprep._text import printable
 from mnistprep.dataset import Dataset
 from mnistprep.errors import FormatError, UsageError
 from mnistprep.formats import (
@@ -34,8 +33,8 @@ from mnistprep.formats import (
     _hub_columns,
     _hub_files,
     _hub_split,
-    _hub_values,
     _hub_write,
+    _parquetrows,
     _sidecar,
 )
 from mnistprep.formats._splits import OPENML, PUBLISHED, divided, named_split
@@ -48,7 +47,6 @@ _MAGIC = b"PAR1"
 _NAMED = re.compile(
     r"\.(?:parquet|pq)(?:\.(?:gzip|gz|snappy|zstd|zst|brotli|lz4))?$", re.IGNORECASE
 )
-_BATCH = 1000  # rows
 
 
 def sniff(path: Path) -> bool:
@@ -162,23 +160,8 @@ def _written(file: Path) -> str | None:
 
 
 def _batches(file: Path, columns: list[str]) -> Iterator[Any]:
-    with _hub.translated(file), _opened(file) as parquet:
-        schema = parquet.schema_arrow
-        for name in columns:
-            if _hub_values.crashes(schema.field(name).type):
-                raise FormatError(
-                    f"{file}: column {printable(name, 40)} is an extension type over a dictionary, "
-                    "which pyarrow does not read; write it as a plain column"
-                )
-        footer, rows = parquet.metadata, 0
-        groups = (footer.row_group(k) for k in range(footer.num_row_groups))
-        if sum(group.num_rows for group in groups) == footer.num_rows:
-            for batch in parquet.iter_batches(_BATCH, columns=columns, use_threads=False):
-                batch.validate(full=True)
-                rows += batch.num_rows
-                yield batch.select(columns)
-        if rows != footer.num_rows:
-            raise FormatError(f"{file}: rows are missing; the file is damaged: get it again")
+    with _hub.translated(file), file.open("rb") as source:
+        yield from _parquetrows.batches(source, columns, file.stat().st_size, file)
 
 
 @contextmanager

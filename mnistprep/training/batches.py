@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil
+from math import ceil, isfinite
+from typing import Any
 
 import numpy as np
 import torch
 
 from mnistprep._arrays import keep_freed
+from mnistprep._numbers import SEEDS, whole
 from mnistprep.dataset import Split
 from mnistprep.errors import UsageError
 from mnistprep.training.devices import choose
@@ -18,6 +20,7 @@ from mnistprep.training.models import planes
 # are used, and enough of them for all threads; on a GPU what counts is the number of launches.
 CPU_BLOCK = 208 << 10
 GPU_BLOCK = 1 << 23
+_LARGEST = (1 << 31) - 1  # batch: more than any memory has
 
 
 class TensorLoader:
@@ -31,8 +34,9 @@ class TensorLoader:
     mean, std: of pixels as 0..1; pictures come out as (pixel / 255 - mean) / std.
 
     Each iteration yields (images float32 (B, C, H, W), labels int64 (B,)), with C = 1 for grey
-    pictures. len() is the number of batches. Raises UsageError for a size below 1, a deviation of
-    zero and a device that is not there.
+    pictures. len() is the number of batches. Raises UsageError for a size or a seed that is not
+    whole or out of range, a mean and deviation that leave no float32 to tell pixels apart, a device
+    that is not there and what is no Split.
     """
 
     def __init__(
@@ -47,16 +51,14 @@ class TensorLoader:
         mean: float = 0.0,
         std: float = 1.0,
     ) -> None:
-        if batch_size < 1:
-            raise UsageError(f"batch_size must be at least 1, not {batch_size}")
-        if std == 0:
-            raise UsageError("std must not be 0: pictures are divided by it")
+        if not isinstance(split, Split):
+            raise UsageError(f"TensorLoader takes a Split, not {type(split).__name__}")
         self.dataset = split
-        self.batch_size = batch_size
+        self.batch_size = whole("batch_size", batch_size, 1, _LARGEST)
         self.shuffle = shuffle
         self.device = torch.device("cpu") if device is None else choose(device)
         self.drop_last = drop_last
-        self.mean, self.std = mean, std
+        self.mean, self.std = _scaling(mean, std)
         if seed is not None and not isinstance(seed, torch.Generator):
             seed = seeded(seed)
         self.generator = seed
@@ -104,9 +106,23 @@ class TensorLoader:
 
 def seeded(seed: int) -> torch.Generator:
     """A generator on the CPU that starts at `seed`; raises UsageError outside 0..2**64 - 1."""
-    if not 0 <= seed < 1 << 64:
-        raise UsageError(f"a seed is an integer from 0 to 2**64 - 1, not {seed}")
-    return torch.Generator().manual_seed(int(seed))
+    return torch.Generator().manual_seed(whole("seed", seed, 0, SEEDS))
+
+
+def _scaling(mean: Any, std: Any) -> tuple[float, float]:
+    """Both as floats; raises UsageError where black and white would not be two finite numbers."""
+    try:
+        mean, std = float(mean), float(std)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise UsageError("mean and std must be one number each, for all channels") from None
+    shift, scale = torch.tensor([255 * mean, 255 * std], dtype=torch.float64).float()
+    black, white = torch.tensor([0.0, 255.0]).sub_(shift).div_(scale).tolist()
+    if not isfinite(black) or not isfinite(white) or black == white:
+        raise UsageError(
+            f"(pixel / 255 - {mean}) / {std} is no use as a float32: black would be {black}, white "
+            f"{white}; mean and std are those of pixels as 0..1"
+        )
+    return mean, std
 
 
 def images_tensor(split: Split, device: torch.device | str = "cpu") -> torch.Tensor:

@@ -94,13 +94,7 @@ def load_checkpoint(path: PathLike, *, recipe: str | None = None, device: Any = 
     recipe that is not the checkpoint's and a device that is not there.
     """
     where = existing(Path(path))
-    try:
-        content = read(where)
-    except OSError as error:
-        if isinstance(error, MnistprepError):
-            raise
-        raise FormatError(f"cannot read {where}: {error.strerror or error}") from error
-    return restored(where, content, recipe=recipe, device=device)
+    return restored(where, read(where), recipe=recipe, device=device)
 
 
 def restored(path: Path, content: Mapping[str, Any], *, recipe: str | None, device: Any) -> Trained:
@@ -138,16 +132,31 @@ def sniff(path: Path) -> bool:
 
 def read(path: Path) -> dict[str, Any]:
     """The content of a checkpoint as nested dicts; raises FormatError."""
-    if path.is_dir() or not head(path, 4):
-        raise FormatError(f"{path}: {'a folder' if path.is_dir() else 'an empty file'}, no model")
-    content: Any = None
-    if npz.sniff(path):
-        content = _nested(npz.load(path), path)
-    elif _torchfile.is_one(path):
-        content = _torchfile.load(path)
+    try:
+        content = _opened(path)
+    except OSError as error:
+        if isinstance(error, MnistprepError):
+            raise
+        raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
+    except MemoryError:
+        raise FormatError(
+            f"{path}: reading it needs more memory than there is; it is damaged, or too large"
+        ) from None
     if not isinstance(content, dict) or not (_WEIGHTS in content or _is_state_dict(content)):
         raise FormatError(f"{path}: neither a checkpoint nor a state dict")
     return content
+
+
+def _opened(path: Path) -> Any:
+    if not path.is_file():
+        raise FormatError(
+            f"{path}: {'a folder, no model' if path.is_dir() else 'neither a file nor a folder'}"
+        )
+    if not head(path, 4):
+        raise FormatError(f"{path}: an empty file, no model")
+    if npz.sniff(path):
+        return _nested(npz.load(path), path)
+    return _torchfile.load(path) if _torchfile.is_one(path) else None
 
 
 def _document(trained: Trained, weights: Mapping[str, Any]) -> dict[str, Any]:
@@ -329,5 +338,5 @@ def _nested(arrays: dict[str, Any], path: Path) -> dict[str, Any]:
                 into = into.setdefault(folder, {})
             into[name] = array
         return dict(content)
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, IndexError, RecursionError):
         raise FormatError(f"{path}: its metadata is damaged") from None

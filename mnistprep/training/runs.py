@@ -13,7 +13,7 @@ from mnistprep._files import refuse_existing
 from mnistprep._progress import Progress, quiet
 from mnistprep.convert import PathLike
 from mnistprep.dataset import Dataset
-from mnistprep.errors import FormatError, TargetError, UsageError
+from mnistprep.errors import FormatError, TargetError, UsageError, describe
 from mnistprep.selection import Selection, select
 from mnistprep.training import checkpoints, recipes, trainer
 from mnistprep.training.processes import launched
@@ -51,11 +51,12 @@ def train(
     last sixth of `train` for it where there is none, as the pickle has it. plain: write the bare
     state dict. While it runs, what it takes to go on is kept in `<output>.resume`; with `resume` a
     run with the same dataset and arguments goes on from there, to the same weights (on a CPU), or
-    starts from the beginning where nothing is kept. `fit` says what the other arguments are.
+    starts from the beginning where nothing is kept. With `overwrite` alone it starts there too, and
+    what is there stays until its successor is whole. `fit` says what the other arguments are.
 
     With `distributed` the processes that torchrun started all make this call, and the first one
-    writes. Raises what `fit` and `save_checkpoint` raise, and UsageError for a state that
-    is of another run.
+    writes. Raises what `fit` and `save_checkpoint` raise, UsageError for a state that is of another
+    run, FormatError for one that is none, and TargetError where a run would have to replace that.
     """
     row = recipes.get(recipe)
     target = None if output is None else Path(output)
@@ -73,10 +74,11 @@ def train(
         "digests": dataset.digests(),
     }
     asked = {"epochs": epochs, "keep": keep, "mixed": mixed}
-    kept = None if target is None else _Kept(state_path(target), about, asked)
-    if target is not None and kept is not None:
+    kept: _Kept | None = None
+    if target is not None:
         refuse_existing(target, overwrite=overwrite)
         _check_folder(target)
+        kept = _Kept(state_path(target), about, asked)
         kept.check(resume=resume, overwrite=overwrite)
     trained = trainer.fit(
         dataset.splits["train"],
@@ -97,8 +99,9 @@ def train(
     )
     trained = replace(trained, **about)
     if target is not None and kept is not None and (launched().leads or not distributed):
+        done_with = [kept.path] if kept.there else []
         checkpoints.save_checkpoint(
-            trained, target, plain=plain, overwrite=overwrite, replaced=[kept.path]
+            trained, target, plain=plain, overwrite=overwrite, replaced=done_with
         )
     return trained
 
@@ -121,19 +124,37 @@ def _check_folder(target: Path) -> None:
 
 
 class _Kept:
-    """The file with what it takes to go on."""
+    """The file with what it takes to go on; `there`: whether it is one that may be replaced."""
 
     def __init__(self, path: Path, about: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
         self.path, self._about, self._asked = path, about, asked
         self._saved = perf_counter()
+        self.there = False
 
     def check(self, *, resume: bool, overwrite: bool) -> None:
-        """Raise TargetError where the state of another run would be lost."""
-        if self.path.is_dir():
-            raise TargetError(f"{self.path} is a folder; the state of a run is kept in that file")
-        if overwrite and not resume:
-            self.path.unlink(missing_ok=True)
-        if self.path.exists() and not resume:
+        """Raise TargetError for what is there and must stay; `load` says whether it can go on.
+
+        What may be replaced stays until there is another state, or the checkpoint.
+        """
+        try:
+            os.lstat(self.path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise TargetError(f"cannot write {self.path}: {describe(error)}") from error
+        if not resume:
+            self._check_replaceable(overwrite)
+        self.there = True
+
+    def _check_replaceable(self, overwrite: bool) -> None:
+        try:
+            _stopped(self.path, checkpoints.read(self.path))
+        except FormatError:
+            raise TargetError(
+                f"{self.path} is where the run would keep its state, and is something else, or "
+                "damaged; it is never overwritten: move it away, or choose another output"
+            ) from None
+        if not overwrite:
             raise TargetError(
                 f"{self.path} is the state of a run that was stopped; --resume goes on with it, "
                 "--overwrite starts from the beginning"
@@ -145,19 +166,18 @@ class _Kept:
             return
         trained = replace(stopped.trained, **self._about)
         content = {"weights": stopped.weights, "state": stopped.state, "asked": dict(self._asked)}
-        checkpoints.save_checkpoint(trained, self.path, overwrite=True, resume=content)
+        checkpoints.save_checkpoint(trained, self.path, overwrite=self.there, resume=content)
         self._saved = perf_counter()
+        self.there = True
 
     def load(self, recipe: str, seed: int, progress: Progress) -> Stopped | None:
         """Where the run stopped, or None where nothing is kept; raises UsageError for another."""
-        if not self.path.exists():
+        if not self.there:
             progress.note(f"no {self.path} to go on with: the run starts from the beginning")
             return None
         content = checkpoints.read(self.path)
+        kept = _stopped(self.path, content)
         trained = checkpoints.restored(self.path, content, recipe=None, device="cpu")
-        kept = content.get("resume")
-        if not isinstance(kept, dict) or not {"weights", "state", "asked"} <= set(kept):
-            raise FormatError(f"{self.path}: a checkpoint, but not the state of a stopped run")
         mine = {"recipe": recipe, "seed": seed, **self._about, **self._asked}
         theirs = {
             "recipe": trained.recipe.name,
@@ -172,3 +192,12 @@ class _Kept:
                     f"{value}; give what that run was given, or --overwrite it without --resume"
                 )
         return Stopped(trained, kept["weights"], kept["state"])
+
+
+def _stopped(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint has for a run to go on; raises FormatError where it is a finished one."""
+    kept = content.get("resume")
+    parts = ("weights", "state", "asked")
+    if not isinstance(kept, dict) or not all(isinstance(kept.get(key), dict) for key in parts):
+        raise FormatError(f"{path}: a checkpoint, but not the state of a stopped run")
+    return kept

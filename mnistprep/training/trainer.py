@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 import mnistprep
+from mnistprep import _torchfile
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Split
 from mnistprep.errors import DataError, UsageError
@@ -187,7 +188,12 @@ class _Run:
 
 
 def library(row: Recipe) -> ModuleType:
-    """The module that knows the recipe's models: torch_net or numpy_net."""
+    """The module that knows the recipe's models: torch_net or numpy_net.
+
+    Raises MissingDependency without PyTorch, MemoryError where there is not enough to load it.
+    """
+    if row.library == "torch":
+        _torchfile.require(f"recipe {row.name}")
     return import_module(LIBRARIES[row.library])
 
 

@@ -1,0 +1,172 @@
+"""Parquet and Arrow files of a few kB that stand for gigabytes, by dictionaries or by zeros."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.ipc as ipc
+import pyarrow.parquet as pq
+import pytest
+from test_hub import IMAGES, LABELS, png
+
+import mnistprep
+from mnistprep.errors import FormatError
+
+PNG = png(IMAGES[0])
+ENTRY = 40_000_000  # bytes
+ROWS = 60
+NUMBERS = 60_000_000  # in all rows, or rows
+_MEMORY = 1 << 30  # bytes that a process may have had in the end, of which 300 MB are libraries
+
+_READ = """
+import sys
+from pathlib import Path
+import mnistprep
+try:
+    mnistprep.read(Path(sys.argv[1]), workers=1)
+except mnistprep.MnistprepError as error:
+    print(error)
+status = Path("/proc/self/status")  # ru_maxrss would be that of the process before it, too
+lines = status.read_text().splitlines() if status.exists() else ["VmHWM: 0"]
+print(next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")))
+"""
+
+
+def _saved(path: Path, image: object, label: object, schema: bool = False) -> Path:
+    content = pa.table({"image": image, "label": label})
+    if path.suffix == ".arrow":
+        options = ipc.IpcWriteOptions(compression="zstd")
+        with ipc.new_stream(str(path), content.schema, options=options) as writer:
+            writer.write_table(content)
+    else:
+        pq.write_table(content, path, compression="zstd", store_schema=schema)
+    return path
+
+
+def _same(entry: bytes | str, rows: int = ROWS) -> pa.Array:
+    """So many rows of one entry."""
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([entry]))
+
+
+def _first_is_short(folder: Path) -> Path:
+    indices = np.r_[0, np.ones(ROWS - 1, np.int32)].astype(np.int32)
+    column = pa.DictionaryArray.from_arrays(pa.array(indices), pa.array([PNG, bytes(ENTRY)]))
+    return _saved(folder / "x.parquet", column, [1] * ROWS)
+
+
+def _in_structs(folder: Path) -> Path:
+    column = pa.StructArray.from_arrays([_same(PNG + bytes(ENTRY))], ["bytes"])
+    return _saved(folder / "x.parquet", column, [1] * ROWS)
+
+
+def _padded(folder: Path) -> Path:
+    return _saved(folder / "x.parquet", _same(PNG + bytes(ENTRY)), [1] * ROWS)
+
+
+def _padded_with_schema(folder: Path) -> Path:
+    return _saved(folder / "x.parquet", _same(PNG + bytes(ENTRY)), [1] * ROWS, schema=True)
+
+
+def _bare(folder: Path) -> Path:
+    return _saved(folder / "x.parquet", _same(bytes(ENTRY)), [1] * ROWS)
+
+
+def _plain(folder: Path) -> Path:
+    path = folder / "x.parquet"
+    content = pa.table({"image": [bytes(ENTRY)], "label": [1]})
+    with pq.ParquetWriter(path, content.schema, compression="zstd", use_dictionary=False) as writer:
+        for _ in range(ROWS):
+            writer.write_table(content)
+    return path
+
+
+def _label(folder: Path) -> Path:
+    return _saved(folder / "x.parquet", _same(PNG), _same("a" * ENTRY))
+
+
+def _lists(folder: Path) -> Path:
+    size = NUMBERS // 20
+    flat = pa.array(np.zeros(NUMBERS, np.uint8))
+    column = pa.FixedSizeListArray.from_arrays(flat, size).cast(pa.list_(pa.uint8()))
+    return _saved(folder / "x.parquet", column, [1] * 20)
+
+
+def _rows(folder: Path, name: str = "x.parquet") -> Path:
+    labels = pa.array(np.zeros(NUMBERS, np.int8))
+    return _saved(folder / name, _same(PNG, NUMBERS), labels)
+
+
+def _rows_in_arrow(folder: Path) -> Path:
+    return _rows(folder, "x.arrow")
+
+
+BOMBS: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "an entry that is no picture": (_first_is_short, "would become .* --max-bytes"),
+    "a struct's entry": (_in_structs, "would become .* --max-bytes"),
+    "a picture and zeros": (_padded, "would become .* --max-bytes|behind"),
+    "a dictionary in the schema": (_padded_with_schema, "would become .* --max-bytes|behind"),
+    "bare pixels": (_bare, "would become .* --max-bytes"),
+    "zeros without a dictionary": (_plain, "would become .* --max-bytes"),
+    "a label": (_label, "row 0: label is a text of 40,000,000 characters"),
+    "lists of zeros": (_lists, "are not a square"),
+    "rows": (_rows, "more than 10,737,418 rows"),
+    "rows in Arrow": (_rows_in_arrow, "more than 10,737,418 rows"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_few_kb_do_not_take_gigabytes(tmp_path: Path, kind: str) -> None:
+    """The file is refused, and the process has never had a gigabyte of memory."""
+    make, message = BOMBS[kind]
+    path = make(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", _READ, str(path)], capture_output=True, text=True, timeout=120
+    )
+    assert not done.stderr
+    said, memory = done.stdout.rsplit("\n", 2)[:2]
+    assert re.search(message, said), said
+    assert int(memory) < _MEMORY
+
+
+def test_a_dictionary_of_long_pictures_is_read_a_few_at_a_time(tmp_path: Path) -> None:
+    """Two entries of 20 MB leave room for three rows in a batch, and every row is what it was."""
+    noise = np.random.default_rng(0).integers(0, 256, (2, 4500, 4500), np.uint8)
+    entries = pa.array([image.tobytes() for image in noise])
+    rows = np.array([0, 1, 1, 0, 1], np.int32)
+    column = pa.DictionaryArray.from_arrays(pa.array(rows), entries)
+    path = _saved(tmp_path / "x.parquet", column, rows)
+    found = mnistprep.read(path).splits["train"]
+    assert [int((noise[1] == image).all()) for image in found.images] == rows.tolist()
+
+
+def test_row_groups_of_all_kinds_lie_in_order(tmp_path: Path) -> None:
+    """Groups with and without a dictionary, of long and of short entries, make one table."""
+    long = pa.array([png(image) + bytes(200_000) for image in IMAGES])
+    short = pa.array([png(image) for image in IMAGES])
+    with pq.ParquetWriter(tmp_path / "x.parquet", _schema(), use_dictionary=["image"]) as writer:
+        for column in (short, long, short, short, long):
+            writer.write_table(pa.table({"image": column, "label": LABELS}, _schema()))
+    found = mnistprep.read(tmp_path / "x.parquet").splits["train"]
+    assert np.array_equal(found.images, np.tile(IMAGES, (5, 1, 1)))
+    assert found.labels.tolist() == LABELS * 5
+
+
+def _schema() -> pa.Schema:
+    return pa.schema({"image": pa.binary(), "label": pa.int64()})
+
+
+def test_a_table_of_labels_cannot_ask_for_much_memory(tmp_path: Path) -> None:
+    """A metadata.parquet of a few kB, whose texts would be gigabytes, is refused."""
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "a.png").write_bytes(PNG)
+    content = pa.table({"file_name": ["a.png"] * 2000, "label": _same("a" * (1 << 20), 2000)})
+    pq.write_table(content, tmp_path / "train" / "metadata.parquet", store_schema=False)
+    with pytest.raises(FormatError, match=r"would become .* --max-bytes"):
+        mnistprep.read(tmp_path)
