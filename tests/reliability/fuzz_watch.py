@@ -11,10 +11,12 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _NEVER = """
     os.system os.exec os.fork os.forkpty os.posix_spawn os.spawn os.startfile os.kill os.killpg
     subprocess.Popen socket.connect socket.bind socket.sendto socket.getaddrinfo pty.spawn
-    os.symlink os.link os.chmod os.chown os.putenv shutil.move webbrowser.open code.__new__
+    os.symlink os.link os.chown os.putenv shutil.move webbrowser.open code.__new__
 """
 _FORBIDDEN = frozenset(_NEVER.split())
-_PLACED = {"os.remove", "os.rmdir", "os.mkdir", "os.rename", "shutil.rmtree", "os.truncate"}
+_PLACED = {
+    "os.remove", "os.rmdir", "os.mkdir", "os.rename", "os.chmod", "shutil.rmtree", "os.truncate",
+}  # fmt: skip
 
 
 class Escape(BaseException):
