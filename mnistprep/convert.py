@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,12 @@ from mnistprep.errors import (
 from mnistprep.selection import Selection, select
 
 PathLike = str | os.PathLike[str]
+_DEPTH = 2  # folders below a dataset's in which its files lie
+_DATA = re.compile(  # names of files with examples
+    r".*(ubyte|\.(csv|tsv|parquet|pq|np[yz]|pkl|pt|pth|safetensors|arrow|tar|tfrecord.*|h5|hdf5|mat"
+    r"|arff|libsvm|svm))(\.(gz|bz2|xz))?",
+    re.IGNORECASE,
+)
 _WORTH_A_PROCESS = 8 << 20  # bytes of pictures
 
 
@@ -101,6 +108,7 @@ def locate(
                 if not claimed:
                     return _in_archive(where, format, workers, progress, options)
             found = _found(where, known, workers, progress, options)
+            _check_links(found)
             _note_others(found, format, progress)
             return found
     except DataError as error:
@@ -138,6 +146,25 @@ def _found(
     with unreplaced(where):
         dataset = reader(where, progress=progress, **_given(reader, workers), **options)
     return Found(dataset, name, where, where)
+
+
+def _check_links(found: Found) -> None:
+    """Refuse data files that are links to nothing, without which the others seem to be whole.
+
+    Trees of pictures have no links at all.
+    """
+    if found.format == "imagefolder" or not found.at.is_dir():
+        return
+    for folder, inner, names in os.walk(found.at):
+        if len(Path(folder).relative_to(found.at).parts) >= _DEPTH:
+            inner.clear()
+        for name in filter(_DATA.fullmatch, names):
+            path = Path(folder, name)
+            if path.is_symlink() and not os.path.exists(path):
+                raise FormatError(
+                    f"{path}: a link to {os.readlink(path)}, which is not there; get that file, or "
+                    "remove the link"
+                )
 
 
 def _note_others(found: Found, format: str | None, progress: Progress) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -35,3 +36,22 @@ def test_many_equal_pictures_take_no_quadratic_time(tmp_path: Path) -> None:
     split = Split(np.zeros((20_000, 2, 2), np.uint8), np.zeros(20_000, np.int64))
     path = mnistprep.write(Dataset("x", {"train": split}, ("0",)), tmp_path / "x", "imagefolder")
     assert len(mnistprep.read(path)) == 20_000
+
+
+@pytest.mark.parametrize(
+    "form", ["idx", "idx-gz", "csv", "parquet", "arrow", "webdataset", "tfrecord", "libsvm"]
+)
+def test_a_split_that_is_a_link_to_nothing_is_missing(form: str, tmp_path: Path) -> None:
+    """As git-annex and DVC leave files that were not fetched: no dataset without its test."""
+    parts = {name: Split(grey(20, (5, 5)), np.arange(20) % 10) for name in ("train", "test")}
+    whole = Dataset("x", parts, tuple("0123456789"))
+    path = mnistprep.write(whole, tmp_path / "x", form, provenance=False)
+    if not path.is_dir():
+        pytest.skip("one file holds all")
+    for file in [file for file in path.rglob("*") if file.is_file()]:
+        if re.search(r"\b(t10k|(mnist_)?test)\b", str(file.relative_to(path))):
+            file.unlink()
+            file.symlink_to(f"../annex/{file.name}")
+    for name in (form, None):
+        with pytest.raises(FormatError, match="not there|missing|links"):
+            mnistprep.read(path, name)

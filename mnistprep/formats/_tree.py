@@ -70,8 +70,8 @@ def is_tree(store: Store) -> bool:
     top = _unwrapped(folders, "")
     told = any(_labelfile.is_candidate(last(name)) for name in folders.others(top))
     top = _split_home(folders, top) if told else top
-    if any(split_word(last(name)) and "/" not in name for name in store.strange):
-        return True  # a link in the place of a split, about which `plan` has a word
+    if any(split_word(name) and not set("/.") & set(name) for name in store.strange):
+        return True  # a link in the place of a split's folder, about which `plan` has a word
     here = {last(name) for name in folders.others(top)}
     if here >= {INDEX, _sidecar.NAME}:
         return True  # mnistprep's own, perhaps without pictures
