@@ -53,5 +53,5 @@ def test_a_split_that_is_a_link_to_nothing_is_missing(form: str, tmp_path: Path)
             file.unlink()
             file.symlink_to(f"../annex/{file.name}")
     for name in (form, None):
-        with pytest.raises(FormatError, match="not there|missing|links"):
+        with pytest.raises(FormatError, match=r"not there|missing|links"):
             mnistprep.read(path, name)

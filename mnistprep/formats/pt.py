@@ -11,6 +11,7 @@ read too. A file that asks for anything but plain tensors is refused before PyTo
 
 from __future__ import annotations
 
+import re
 import warnings
 import zipfile
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ from mnistprep.formats._splits import named_split
 SUFFIXES: tuple[str, ...] = (".pt", ".pth")
 DEFAULT_OUTPUT = "{name}.pt"
 NEEDS: tuple[str, ...] = ("torch",)
+_EMNIST = re.compile(r"(training|test)_(byclass|bymerge|balanced|letters|digits|mnist)\.pt")
 
 
 def sniff(path: Path) -> bool:
@@ -56,6 +58,11 @@ def read(path: Path, *, progress: Progress = quiet) -> Dataset:
     content = _torchfile.load(path)
     split = named_split(path.name) or "train"
     held = type(content).__name__
+    if _EMNIST.fullmatch(path.name) and not isinstance(content, dict):
+        raise FormatError(
+            f"{path}: torchvision's cache of EMNIST, in which pictures lie on their side and "
+            "letters count from 1; read the IDX files that it was made of (EMNIST/raw)"
+        )
     model = isinstance(content, dict) and "state_dict" in content
     content = _nested.flat(content, split, lambda value: _axes(value, torch))
     if content is None:
