@@ -27,7 +27,6 @@ COMMANDS = (
     "formats", "datasets", "recipes",
 )  # fmt: skip
 _MEMORY = "out of memory; choose fewer examples with --limit"
-_NO_MEMORY = re.compile("allocate memory|failed to map|out of memory|bad_alloc", re.IGNORECASE)
 
 
 class Commands(click.Group):
@@ -84,6 +83,8 @@ class Commands(click.Group):
 
 def _failure(error: BaseException) -> Failure | None:
     """What a person is told of an error; None for a bug."""
+    from mnistprep._extras import no_memory
+
     said = str(error)
     match error:
         case Failure():
@@ -102,7 +103,7 @@ def _failure(error: BaseException) -> Failure | None:
         case MemoryError():
             return Failure(_MEMORY)
         # PyTorch's, and what the system's loader of libraries says.
-        case RuntimeError() | ImportError() if _NO_MEMORY.search(said):
+        case RuntimeError() | ImportError() if no_memory(error):
             return Failure(_MEMORY)
     return None
 
