@@ -266,6 +266,8 @@ def existing(path: Path) -> Path:
         path.stat()
     except OSError as error:
         raise MissingPath(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:  # a NUL
+        raise MissingPath(f"{path}: {error}") from None
     return path
 
 

@@ -274,6 +274,8 @@ def write(
     adds a croissant.json in the same place. Returns the path. Raises UsageError, TargetError,
     UnsupportedError.
     """
+    if not isinstance(dataset, Dataset):
+        raise UsageError(f"write takes a Dataset, not {type(dataset).__name__}")
     target = Path(path)
     if croissant and not provenance:
         raise UsageError("croissant metadata say what provenance says; they go together")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from mnistprep._files import atomic_path
+from mnistprep._files import atomic_path, existing
 from mnistprep._streams import Deflater, Inflater, write_gzip
-from mnistprep.errors import FormatError, TargetError
+from mnistprep.errors import FormatError, MissingPath, TargetError
 
 
 def names(folder: Path) -> list[str]:
@@ -108,6 +108,12 @@ def test_the_working_folder_and_its_parents_are_never_replaced(
             atomic_path(target, overwrite=True),
         ):
             raise AssertionError
+
+
+def test_a_path_that_no_system_has(tmp_path: Path) -> None:
+    """With a NUL in it nothing is there."""
+    with pytest.raises(MissingPath, match="null byte"):
+        existing(tmp_path / "a\0b")
 
 
 def test_what_the_system_refuses_is_a_message(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from mnistprep import Dataset, Selection, Split, select
+from mnistprep import Dataset, Selection, Split, select, write
 from mnistprep.errors import UnknownName, UsageError
 
 
@@ -105,10 +107,13 @@ def test_numbers_of_numpy_and_large_ones_are_numbers(numbered: Dataset) -> None:
     assert everything.digests() == numbered.digests()
 
 
-def test_only_a_dataset_is_selected_from() -> None:
+def test_only_a_dataset_is_selected_from_and_written(tmp_path: Path) -> None:
     """A name, which `export` takes, is no dataset here."""
     with pytest.raises(UsageError, match="takes a Dataset, not str"):
         select("mnist", Selection())  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="takes a Dataset, not str"):
+        write("mnist", tmp_path / "x.npz")  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
 
 
 def test_counts_of_many_classes_add_up(numbered: Dataset) -> None:
