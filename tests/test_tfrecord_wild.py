@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shards import DIGITS, Value, check, examples, outcome, picture, record, records
+from shards import DIGITS, Value, check, examples, field, outcome, picture, record, records
 from test_formats import Notes
 from test_formats import split as some
 from test_readers import GOLDEN, golden, same
@@ -109,6 +109,18 @@ def test_one_hot_labels(tmp_path: Path) -> None:
     for row in content:
         row["label"] = [int(k == row["label"]) for k in range(10)]
     check(records(tmp_path / "x.tfrecord", content))
+
+
+def test_two_lists_in_one_feature(tmp_path: Path) -> None:
+    """Protobuf joins them, so that there are two labels."""
+    label = field(3, field(1, b"\3"))
+    entries = field(1, field(2, 2 * label) + field(1, b"label"))
+    entries += field(
+        1, field(2, field(1, field(1, picture(DIGITS.images[0])))) + field(1, b"image")
+    )
+    (tmp_path / "x.tfrecord").write_bytes(record(field(1, entries)))
+    with pytest.raises(FormatError):
+        mnistprep.read(tmp_path / "x.tfrecord")
 
 
 def test_options_say_which_feature(tmp_path: Path) -> None:

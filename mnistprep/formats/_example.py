@@ -220,6 +220,8 @@ def _key_and_feature(entry: bytes) -> tuple[str, Feature]:
             for kind, message in _fields(value):
                 if kind not in (BYTES, FLOATS, INTEGERS) or not isinstance(message, bytes):
                     raise ValueError
+                if feature.kind:  # a second list, which no writer makes and readers join
+                    raise ValueError
                 feature = Feature(kind, message)
     return key.decode("utf-8"), feature
 
