@@ -170,3 +170,16 @@ def test_a_table_of_labels_cannot_ask_for_much_memory(tmp_path: Path) -> None:
     pq.write_table(content, tmp_path / "train" / "metadata.parquet", store_schema=False)
     with pytest.raises(FormatError, match=r"would become .* --max-bytes"):
         mnistprep.read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["image", "label"])
+def test_a_footer_whose_levels_do_not_fit(tmp_path: Path, name: str) -> None:
+    """Asked for the sizes of such a column, pyarrow ends the process; its readers raise."""
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"image": [PNG], "label": [1]}), path)
+    data, optional = path.read_bytes(), b"\x25\x02\x18\x05" + name.encode()
+    assert data.count(optional) == 1
+    path.write_bytes(data.replace(optional, b"\x25\x00\x18\x05" + name.encode()))
+    done = subprocess.run([sys.executable, "-c", _READ, str(path)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "damaged" in done.stdout

@@ -16,6 +16,7 @@ from mnistprep.formats import _hub_values
 _BATCH = 1000  # rows
 _ROW = 100  # bytes that a row takes at least, with its picture and in memory
 _ROOM = 64 << 20  # bytes of a batch, where rows are long
+_NUMBER = 8  # bytes that a number in a list takes, with what tells where each list ends
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
 
 
@@ -46,10 +47,15 @@ def batches(source: Any, columns: Iterable[str], packed: int, where: object) -> 
         check_count(footer.num_rows, packed, where)
         groups = [footer.row_group(k) for k in range(footer.num_row_groups)]
         leaves = _leaves(opened.schema, set(columns))
-        _check(sum(_promised(group, leaves) for group in groups), limit, packed, where)
+        stored = [opened.schema.column(k) for k in leaves]
+        # What the footer has of a chunk would tell more; asked for it, pyarrow ends the process
+        # where that is damaged.
+        row = sum(_WIDTHS.get(leaf.physical_type, 0) for leaf in stored)
+        promised = sum(max(group.total_byte_size, row * group.num_rows) for group in groups)
+        _check(promised, limit, packed, where)
         if sum(group.num_rows for group in groups) == footer.num_rows:
-            dictionaries = _Dictionaries(source, opened, leaves)
-            for count, numbers in _steps(dictionaries, groups, limit, packed, where):
+            probe = _Probe(source, opened)
+            for count, numbers in _steps(probe, groups, leaves, limit, packed, where):
                 for batch in opened.iter_batches(
                     count, row_groups=numbers, columns=columns, use_threads=False
                 ):
@@ -62,33 +68,20 @@ def batches(source: Any, columns: Iterable[str], packed: int, where: object) -> 
             raise FormatError(f"{where}: rows are missing; the file is damaged: get it again")
 
 
-def _promised(group: Any, leaves: list[int]) -> int:
-    """The bytes that the columns of a row group become, as the footer has it."""
-    size = 0
-    for k in leaves:
-        chunk = group.column(k)
-        width = _WIDTHS.get(chunk.physical_type, 0)
-        size += max(chunk.total_uncompressed_size, chunk.num_values * width)
-    return size
-
-
 def _steps(
-    dictionaries: _Dictionaries, groups: list[Any], limit: int, packed: int, where: object
+    probe: _Probe, groups: list[Any], leaves: list[int], limit: int, packed: int, where: object
 ) -> Iterator[tuple[int, list[int]]]:
     """How many rows to read at once, and of which row groups."""
     run: list[int] = []
     before = _BATCH
     for k, group in enumerate(groups):
-        # Repeated numbers take as much again while pyarrow tells where each row ends.
-        count = max(1, min(_BATCH, _ROOM * group.num_rows // max(1, dictionaries.numbers(group))))
-        for leaf, repeated in dictionaries.leaves.items():
-            chunk = group.column(leaf)
-            if chunk.has_dictionary_page and group.num_rows:
-                longest = dictionaries.longest(k, leaf, group.num_rows if repeated else 1)
-                if repeated:
-                    _check(longest * chunk.num_values, limit, packed, where)
-                else:
-                    count = max(1, min(count, _ROOM // max(1, longest)))
+        count = _BATCH
+        for leaf in leaves if group.num_rows else ():
+            size = probe.size(k, leaf, group.num_rows)
+            if probe.is_listed_text(leaf):
+                _check(size * group.num_rows, limit, packed, where)
+            elif size:
+                count = max(1, min(count, _ROOM // size))
         if run and count != before:
             yield before, run
             run = []
@@ -98,61 +91,62 @@ def _steps(
         yield before, run
 
 
-class _Dictionaries:
-    """The dictionaries of the texts and bytes among the stored columns `leaves`.
+class _Probe:
+    """Looks at the first rows of row groups, for what a row may become."""
 
-    leaves: the numbers of those columns, and whether they are in lists.
-    """
-
-    def __init__(self, source: Any, opened: Any, leaves: list[int]) -> None:
+    def __init__(self, source: Any, opened: Any) -> None:
         self._source, self._opened, self._readers = source, opened, dict[int, Any]()
-        columns = [(k, opened.schema.column(k)) for k in leaves]
-        self._lists = [k for k, column in columns if column.max_repetition_level > 0]
-        self.leaves = {
-            k: column.max_repetition_level > 0
-            for k, column in columns
-            if column.physical_type == "BYTE_ARRAY"
-        }
 
-    def numbers(self, group: Any) -> int:
-        """The bytes of the numbers in the lists of a row group."""
-        chunks = map(group.column, self._lists)
-        return sum(8 * chunk.num_values for chunk in chunks)
+    def is_listed_text(self, leaf: int) -> bool:
+        """Whether a stored column is one of texts or bytes in lists."""
+        return self._is_text(leaf) and self._is_listed(leaf)
 
-    def longest(self, group: int, leaf: int, rows: int) -> int:
-        """The bytes of the longest entry that the first rows of a row group have to choose from."""
+    def size(self, group: int, leaf: int, rows: int) -> int:
+        """The bytes of the longest text that the dictionary of a row group has, or the first row.
+
+        Of numbers in lists, those of the first row; 0 for other numbers.
+        """
+        text, listed = self._is_text(leaf), self._is_listed(leaf)
+        if not text and not listed:
+            return 0
         path = self._opened.schema.column(leaf).path
         if leaf not in self._readers:  # which stays open with the source
             self._readers[leaf] = _extras.load("pyarrow.parquet").ParquetFile(
-                self._source, metadata=self._opened.metadata, read_dictionary=[path],
-                page_checksum_verification=True,
+                self._source, metadata=self._opened.metadata,
+                read_dictionary=[path] if text else None, page_checksum_verification=True,
             )  # fmt: skip
         found = self._readers[leaf].iter_batches(
-            rows, row_groups=[group], columns=[path], use_threads=False
+            rows if text and listed else 1, row_groups=[group], columns=[path], use_threads=False
         )
-        longest = 0
-        for batch in found:
-            column = _inner(batch.column(0))
-            if len(column.dictionary):
-                compute = _extras.load("pyarrow.compute")
-                longest = max(
-                    longest, compute.max(compute.binary_length(column.dictionary)).as_py()
-                )
-            break
-        return longest
+        column = _inner(next(iter(found)).column(0))
+        if not text:
+            return _NUMBER * len(column)
+        if not len(column.dictionary):
+            return 0
+        compute = _extras.load("pyarrow.compute")
+        return int(compute.max(compute.binary_length(column.dictionary)).as_py() or 0)
+
+    def _is_text(self, leaf: int) -> bool:
+        return bool(self._opened.schema.column(leaf).physical_type == "BYTE_ARRAY")
+
+    def _is_listed(self, leaf: int) -> bool:
+        return bool(self._opened.schema.column(leaf).max_repetition_level)
 
 
 def _inner(column: Any) -> Any:
-    """The dictionary at the bottom of a column of structs and lists."""
+    """What is at the bottom of a column of structs and lists: a dictionary, or numbers."""
     types = _extras.load("pyarrow").types
-    while not types.is_dictionary(column.type):
+    while True:
+        if types.is_dictionary(column.type):
+            return column
         if hasattr(column, "storage"):
             column = column.storage
         elif types.is_struct(column.type):
             column = column.field(0)
-        else:
+        elif types.is_nested(column.type):
             column = column.flatten()
-    return column
+        else:
+            return column
 
 
 def _check(size: int, limit: int, packed: int, where: object) -> None:
