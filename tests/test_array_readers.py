@@ -6,6 +6,7 @@ import pickle
 import struct
 from pathlib import Path
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -125,3 +126,15 @@ def test_the_cache_of_emnist(tmp_path: Path, name: str) -> None:
         mnistprep.read(tmp_path / name)
     torch.save({"images": pair[0], "labels": pair[1]}, tmp_path / name)
     assert len(mnistprep.read(tmp_path / name)) == 10
+
+
+@pytest.mark.parametrize("name", ["scale_factor", "add_offset"])
+def test_numbers_that_netcdf_packs(tmp_path: Path, name: str) -> None:
+    """What is stored is not what is meant."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["x_train"], file["y_train"] = X, Y
+    assert len(mnistprep.read(tmp_path / "x.h5")) == 10
+    with h5py.File(tmp_path / "x.h5", "a") as file:
+        file["x_train"].attrs[name] = 2.0
+    with pytest.raises(FormatError, match=f"x_train: stored with a {name}"):
+        mnistprep.read(tmp_path / "x.h5")

@@ -160,6 +160,8 @@ def _table(h5py: Any, array: Any, size: int, where: str) -> Table:
         raise FormatError(f"{where}: an array of nothing")
     attributes: dict[str, object] = {}
     for name in array.attrs:
+        if name in ("scale_factor", "add_offset"):  # of netCDF, whose readers apply them
+            raise FormatError(f"{where}: stored with a {name}; save the numbers that are meant")
         if name.startswith("MATLAB_"):
             value = array.attrs[name]
             attributes[name] = value.decode("latin1") if isinstance(value, bytes) else str(value)
