@@ -8,29 +8,25 @@ NumPy works on all of them together. Any inflater reads the result.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mnistprep._arrays import Images
 
+Words = npt.NDArray[np.uint32]
+
 _RUN = 259  # bytes of the longest run with a code of its own: one as it is, and 258 like it
 _BEGIN = 0b011  # the last block, in the fixed code; three bits
 _BITS_AROUND = 3 + 7  # of the beginning, and of the end, which is seven zeros
-
-
-class _Codes(NamedTuple):
-    """The bits of each run, first bit lowest, and their number; by byte * (_RUN + 1) + length."""
-
-    bits: npt.NDArray[np.uint64]
-    sizes: npt.NDArray[np.intp]
+_WIDTH_BITS = np.uint32(5)  # of a table's entry that say how many the others are ...
+_WIDTH = np.uint32(31)  # ... and those alone
 
 
 def deflate(blocks: Images) -> tuple[bytes, list[int]]:
     """Raw deflate streams of (N, size) uint8, one behind the other, and the byte where each starts.
 
-    The last number is where the last one ends.
+    The last number is where the last one ends. Together they must be below 2**32 bits.
     """
     count, size = blocks.shape
     flat = blocks.reshape(-1)
@@ -39,58 +35,67 @@ def deflate(blocks: Images) -> tuple[bytes, list[int]]:
     begins[::size] = True
     edges = np.flatnonzero(begins)
     lengths = edges[1:] - edges[:-1]
-    long = np.flatnonzero(lengths > _RUN)  # a few: the margins above and below
-    if len(long):
+    if lengths.max() > _RUN:  # a few: the margins above and below
+        long = np.flatnonzero(lengths > _RUN)
         cuts = [np.arange(edges[k] + _RUN, edges[k + 1], _RUN) for k in long.tolist()]
         at = np.repeat(long + 1, [len(each) for each in cuts])
         edges = np.insert(edges, at, np.concatenate(cuts))
         lengths = edges[1:] - edges[:-1]
-    codes = _codes()
-    which = flat[edges[:-1]] * np.intp(_RUN + 1) + lengths
-    sizes = codes.sizes[which]
-    ends = np.zeros(len(edges), np.intp)
-    np.cumsum(sizes, out=ends[1:])
+    table, firsts = _codes()
+    codes = table.take(firsts.take(flat.take(edges[:-1])) + lengths)
+    ends = np.zeros(len(edges), np.uint32)
+    np.cumsum(codes & _WIDTH, dtype=np.uint32, out=ends[1:])
     runs = np.searchsorted(edges, np.arange(count + 1) * size)  # the first of each block
-    before = ends[runs]  # bits of all earlier blocks, without gaps
+    before = ends[runs].astype(np.intp)  # bits of all earlier blocks, without gaps
     starts = np.zeros(count + 1, np.intp)
     np.cumsum((np.diff(before) + _BITS_AROUND + 7) // 8, out=starts[1:])
-    gaps = np.repeat(8 * starts[:-1] + 3 - before[:-1], np.diff(runs))
-    packed = _packed(codes.bits[which], ends[:-1] + gaps, int(starts[-1]))
+    gaps = (8 * starts[:-1] + 3 - before[:-1]).astype(np.uint32)
+    places = ends[:-1] + np.repeat(gaps, np.diff(runs))
+    packed = _packed(codes >> _WIDTH_BITS, places, int(starts[-1]))
     packed[starts[:-1]] |= _BEGIN
     return packed.tobytes(), starts.tolist()
 
 
-def _packed(bits: npt.NDArray[np.uint64], at: npt.NDArray[np.intp], size: int) -> Images:
+def _packed(bits: Words, at: Words, size: int) -> Images:
     """Bytes, first bit lowest, with the numbers `bits` at rising places that do not overlap."""
+    shifted = bits.astype(np.uint64)
+    shifted <<= at & 31
     words = at >> 5
-    shifted = bits << (at & 31).astype(np.uint64)
-    first = np.ones(len(words), np.bool_)
-    np.not_equal(words[1:], words[:-1], out=first[1:])
-    groups = np.flatnonzero(first)
-    sums = np.add.reduceat(shifted, groups)  # no bit is there twice, so this joins them
+    last = np.ones(len(words), np.bool_)
+    np.not_equal(words[1:], words[:-1], out=last[:-1])
+    groups = np.flatnonzero(last)
+    # No bit is there twice, so that adding joins them. The sum of all up to each goes round 2**64,
+    # and so does the difference of two of them, which is right again.
+    sums = np.cumsum(shifted)[groups]
+    sums[1:] -= sums[:-1].copy()
+    halves = sums.astype("<u8", copy=False).view("<u4")
     out = np.zeros(size // 4 + 2, "<u4")
-    words = words[groups]
-    out[words] = sums & np.uint64(0xFFFFFFFF)
-    out[words + 1] |= (sums >> np.uint64(32)).astype(np.uint32)
+    words = words[groups].astype(np.intp)
+    out[words] = halves[::2]
+    out[words + 1] |= halves[1::2]
     return out.view(np.uint8)[:size]
 
 
 @lru_cache
-def _codes() -> _Codes:
-    bits = np.zeros((256, _RUN + 1), np.uint64)
-    sizes = np.zeros((256, _RUN + 1), np.intp)
+def _codes() -> tuple[Words, npt.NDArray[np.intp]]:
+    """The bits of each run, first bit lowest, above their number; and where each byte's begin.
+
+    A code has 27 bits at most. A run of a byte is so far behind the byte's place as it is long.
+    """
+    bits = np.zeros((256, _RUN + 1), np.uint32)
+    sizes = np.zeros((256, _RUN + 1), np.uint32)
     repeats = [_repeat(length) for length in range(3, _RUN)]
-    codes = np.array([code for code, _ in repeats], np.uint64)
-    widths = np.array([width for _, width in repeats])
+    codes = np.array([code for code, _ in repeats], np.uint32)
+    widths = np.array([width for _, width in repeats], np.uint32)
     for byte in range(256):
         code, width = (0x30 + byte, 8) if byte < 144 else (0x190 + byte - 144, 9)
         literal = _reversed(code, width)
         for length in range(1, 4):
             bits[byte, length] = sum(literal << (width * k) for k in range(length))
             sizes[byte, length] = width * length
-        bits[byte, 4:] = np.uint64(literal) | codes << np.uint64(width)
+        bits[byte, 4:] = np.uint32(literal) | codes << np.uint32(width)
         sizes[byte, 4:] = width + widths
-    return _Codes(bits.reshape(-1), sizes.reshape(-1))
+    return (bits << _WIDTH_BITS | sizes).reshape(-1), np.arange(256) * (_RUN + 1)
 
 
 def _repeat(length: int) -> tuple[int, int]:

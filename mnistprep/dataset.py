@@ -24,8 +24,8 @@ Labels = npt.NDArray[np.int64]
 
 SPLITS = ("train", "valid", "test")
 CHUNK = 8192  # examples in a step: 6 MB of 28x28 pictures
-_HASHED = 1024  # examples copied together to be hashed
-_SORTED = 1 << 17  # hashes sorted at once: 4 MB
+_HASHED = 1024  # examples that are looked at, or copied, together to be hashed
+_SORTED = 1 << 16  # hashes sorted at once: 2 MB
 _LABELS = 1 << 16  # labels in a step
 T = TypeVar("T", bound=np.generic)
 
@@ -224,7 +224,7 @@ def idx_hashes(splits: list[Split], classes: int, algorithm: str) -> tuple[str, 
     images = hashlib.new(algorithm, idx_header(0x08, (count, *splits[0].shape)))
     labels = hashlib.new(algorithm, idx_header(0x08 if label_type == "u1" else 0x0C, (count,)))
     for split in splits:
-        for pictures, numbers in split.chunks():
+        for pictures, numbers in split.chunks(_HASHED):
             images.update(pictures.data)
             labels.update(numbers.astype(label_type).data)
     return images.hexdigest(), labels.hexdigest()

@@ -21,6 +21,10 @@ from mnistprep.catalog import Published
 # build that fails, and the datasets and transforms that the tests read with do not need them.
 sys.modules.setdefault("torchvision._meta_registrations", ModuleType("_meta_registrations"))
 
+# Each process of pytest-xdist has a processor; with a thread on every one they wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A shell that runs the tests in the background has them ignore Ctrl-C, and with them the commands
 # that they start and interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

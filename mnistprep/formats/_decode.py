@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -185,12 +184,20 @@ class Pictures:
             )
         self.form.fit(picture, where)
 
-    def read(self, files: Sequence[str], progress: Progress, workers: int | None) -> Images:
-        """The pictures of a split, (N, *shape)."""
+    def read(
+        self, files: Mapping[str, Sequence[str]], progress: Progress, workers: int | None
+    ) -> dict[str, Images]:
+        """The pictures of each split, (N, *shape)."""
         assert self.form is not None  # begin was called, or there are none
-        self._check(files, self.form.shape)
-        images = empty_images((len(files), *self.form.shape), shared=True)
-        for count, remarks, doubtful in self._fill(files, images, self.form, workers):
+        images = {}
+        for split, names in files.items():
+            self._check(names, self.form.shape)
+            images[split] = empty_images((len(names), *self.form.shape), shared=True)
+        begun = ""
+        for split, count, remarks, doubtful in self._fill(files, images, self.form, workers):
+            if split != begun:
+                progress.start(f"read {split}", len(files[split]), "examples")
+                begun = split
             progress.advance(count)
             self.remarks.merge(remarks)
             self.doubtful |= doubtful
@@ -210,23 +217,42 @@ class Pictures:
             )
 
     def _fill(
-        self, files: Sequence[str], images: Images, form: Form, workers: int | None
-    ) -> Iterator[tuple[int, Remarks, bool]]:
+        self,
+        files: Mapping[str, Sequence[str]],
+        images: Mapping[str, Images],
+        form: Form,
+        workers: int | None,
+    ) -> Iterator[tuple[str, int, Remarks, bool]]:
+        """Yields the split, how many more of it are done, what they were, and any doubt."""
+        splits = list(files)
         if self.store.any_order:
-            task = partial(self._span, files, images, form)
-            yield from _workers.run(task, len(files), size=_STEP, workers=workers)
-            return
-        stream = self.store.read(files)
-        while batch := list(islice(stream, _STEP)):
-            yield *fill(images, batch, form, lambda k: self.store.where(files[k])), False
-        yield 0, Remarks(), self._doubt(images, files)
+            todo = _workers.parts(map(len, files.values()), _STEP)
 
-    def _span(
-        self, files: Sequence[str], images: Images, form: Form, start: int, stop: int
-    ) -> tuple[int, Remarks, bool]:
-        span, room = files[start:stop], images[start:stop]
-        found = fill(room, self.store.read(span), form, lambda k: self.store.where(span[k]))
-        return *found, self._doubt(room, span)
+            def task(number: int, _: int) -> tuple[str, int, Remarks, bool]:
+                which, start, stop = todo[number]
+                split = splits[which]
+                return split, *self._span(files[split][start:stop], images[split][start:stop], form)
+
+            yield from _workers.run(task, len(todo), size=1, workers=workers)
+            return
+        for split, names in files.items():
+            stream = self.store.read(names)
+            while batch := list(islice(stream, _STEP)):
+                yield split, *self._decoded(images[split], batch, form, names), False
+            yield split, 0, Remarks(), self._doubt(images[split], names)
+
+    def _span(self, files: Sequence[str], images: Images, form: Form) -> tuple[int, Remarks, bool]:
+        found = self._decoded(images, self.store.read(files), form, files)
+        return *found, self._doubt(images, files)
+
+    def _decoded(
+        self,
+        images: Images,
+        pictures: Iterable[tuple[int, bytes]],
+        form: Form,
+        files: Sequence[str],
+    ) -> tuple[int, Remarks]:
+        return fill(images, pictures, form, lambda k: self.store.where(files[k]))
 
     def _doubt(self, images: Images, files: Sequence[str]) -> bool:
         return self.doubt is not None and self.doubt(images, files)

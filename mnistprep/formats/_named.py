@@ -175,7 +175,9 @@ def _check_scales(stored: Mapping[str, Array], where: str) -> None:
     Each split was read by its own values: real ones of 0 and 1 are black and white, unlike those
     of bytes, whole ones are bytes.
     """
-    doubtful = [part for part, values in stored.items() if len(stored) > 1 and _is_binary(values)]
+    if len(stored) < 2 or not any(values.dtype.kind in "bf" for values in stored.values()):
+        return  # all of them bytes, which need not be looked at
+    doubtful = [part for part, values in stored.items() if _is_binary(values)]
     if not doubtful:
         return
     white = {

@@ -200,28 +200,30 @@ def _as_written(store: Store) -> Tree | None:
     if any(split not in splits or "/" in name for split, _, name in classes):
         return None
     numbers = _classnames.of_sidecar(store.path, {name for _, _, name in classes}, sidecar.classes)
-    files: dict[str, list[str]] = {split: [] for split in splits}
-    labels: dict[str, list[int]] = {split: [] for split in splits}
-    listed: dict[str, list[str]] = {f"{split}/{name}": [] for split, _, name in classes}
-    homes = {
-        f"{split}/{name}": (listed[f"{split}/{name}"], files[split], labels[split], numbers[name])
-        for split, _, name in classes
-    }
-    for line in lines:
-        folder, _, name = line.rpartition("/")
-        if folder not in homes:
-            return None
-        here, of_split, labels_of_split, label = homes[folder]
-        here.append(name)
-        of_split.append(line)
-        labels_of_split.append(label)
+    homes: dict[str, dict[str, int]] = {split: {} for split in splits}
+    for split, _, name in classes:
+        homes[split][f"{split}/{name}"] = numbers[name]
     if any(store.folders[split] for split in splits):
         return None
-    for folder, names in listed.items():
-        there = store.folders[folder]
-        if len(names) != len(there) or set(names) != set(there):
+    there = {
+        f"{folder}/{name}"
+        for home in homes.values()
+        for folder in home
+        for name in store.folders[folder]
+    }
+    if len(there) != len(lines) or there != set(lines):
+        return None
+    tree = Tree("", {}, {}, sidecar.classes, sidecar.shape, own=True)
+    at = 0
+    for split, home in homes.items():
+        size = sum(len(store.folders[folder]) for folder in home)
+        tree.files[split] = lines[at : at + size]
+        try:
+            tree.labels[split] = [home[line[: line.rindex("/")]] for line in tree.files[split]]
+        except KeyError:  # it is not split by split
             return None
-    return Tree("", files, labels, sidecar.classes, sidecar.shape, own=True)
+        at += size
+    return tree
 
 
 def _find_sidecar(store: Store, top: str) -> _sidecar.Sidecar | None:

@@ -95,11 +95,10 @@ def read(
         pictures.begin(first)
     if not tree.files or pictures.form is None:
         raise FormatError(f"{path}: no pictures in class folders here")
-    splits = {}
-    for name, files in tree.files.items():
-        labels = np.array(tree.labels[name], np.int64)
-        progress.start(f"read {name}", len(files), "examples")
-        splits[name] = Split(pictures.read(files, progress, workers), labels)
+    splits = {
+        name: Split(images, np.array(tree.labels[name], np.int64))
+        for name, images in pictures.read(tree.files, progress, workers).items()
+    }
     for message in pictures.remarks.notes():
         progress.note(message)
     dataset = Dataset(path.name, splits, tree.classes)

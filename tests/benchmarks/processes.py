@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 from threading import Event, Thread
 from time import monotonic, perf_counter
 
-_STEP = 0.05  # seconds between two looks at the memory of processes
+_STEP = 0.01  # seconds between two looks at the memory of processes: peaks of short runs are short
 
 
 class Failed(Exception):
