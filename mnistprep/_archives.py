@@ -97,6 +97,8 @@ def check_members(path: Path, found: Sequence[zipfile.ZipInfo]) -> None:
     first = min(
         (member.header_offset for member in found), default=0 if large >= 0 else begin + end
     )
+    if first < 0:
+        raise FormatError(f"{path}: its directory lists what lies before it; it is damaged")
     if first or b"PK\3\4" in tail[end:]:
         raise FormatError(
             f"{path}: holds more than its directory lists; are two archives in one file? unpack "

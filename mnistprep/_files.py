@@ -46,7 +46,7 @@ def atomic_path(
     else a folder in two, and the next run makes good a kill between them. The files `replaced`,
     beside the target, go when it is replaced. Raises TargetError for what the file system refuses.
     """
-    target = _absolute(target)
+    target = absolute(target)
     refuse_existing(target, overwrite=overwrite)
     made: list[Path] = []
     try:
@@ -75,7 +75,7 @@ def refuse_existing(target: Path, *, overwrite: bool, sources: Iterable[Path] = 
     to nothing. What killed processes have left, beside it and among temporary files, is made good
     first.
     """
-    for folder in (_absolute(target).parent, *_temporary()):
+    for folder in (absolute(target).parent, *_temporary()):
         remove_leftovers(folder)
     try:
         mode = os.lstat(target).st_mode
@@ -97,7 +97,8 @@ def refuse_existing(target: Path, *, overwrite: bool, sources: Iterable[Path] = 
         raise TargetError(f"{target} is neither a file nor a folder; it is never overwritten")
 
 
-def _absolute(path: Path) -> Path:
+def absolute(path: Path) -> Path:
+    """The path from the root; raises TargetError where the working folder is gone."""
     try:
         return Path(os.path.abspath(path))
     except OSError:

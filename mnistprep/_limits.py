@@ -13,6 +13,7 @@ RATIO = 100  # ... and times its own size, where that is more
 RAISE = "if that is right, raise the limit with --max-bytes N (max_bytes=N)"
 PIXELS = 1 << 24  # that a picture may have in any case ...
 DENSEST = 8 * 1032  # ... and so many for each byte of its file: of one bit each, in deflate
+TOO_LARGE = "reading it needs more memory than there is; it is damaged, or too large"
 _CHANNELS = 3  # bytes that a pixel may take
 
 _chosen: ContextVar[int | None] = ContextVar("max_bytes", default=None)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from mnistprep._files import refuse_existing
+from mnistprep._files import absolute, refuse_existing
 from mnistprep.errors import MnistprepError, TargetError, UsageError
 
 
@@ -54,7 +54,7 @@ def refuse_same(one: Path, other: Path, names: str) -> None:
 
 def _place(path: Path) -> Path:
     """The path without links in its folders; it may be a link itself."""
-    return Path(os.path.realpath(os.path.abspath(path.parent)), path.name)
+    return Path(os.path.realpath(absolute(path.parent)), path.name)
 
 
 def _is(own: Callable[[Path], bool], target: Path) -> bool:

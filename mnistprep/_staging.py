@@ -1,10 +1,12 @@
 """Hidden folders in which files become whole, and what is made of those of killed processes.
 
-.mnistprep-<machine>-<random>.partial/
-new/                 what is written
-old/                 what it takes the place of
-beside/              what will lie beside it
-appears-<inode>/     from when the first thing is moved: which one in new/ is the new one
+    .mnistprep-<machine>-<random>.partial/
+        new/                 what is written
+        old/                 what it takes the place of
+        beside/              what will lie beside it
+        appears-<inode>/     which one in new/ is the new one
+
+The last is there from the moment when the first thing is moved.
 """
 
 from __future__ import annotations

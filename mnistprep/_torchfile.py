@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mnistprep import _extras, _limits, _torchpickle
+from mnistprep import _archives, _extras, _limits, _torchpickle
 from mnistprep._files import head
 from mnistprep.errors import FormatError, MissingDependency
 
@@ -78,6 +78,7 @@ def _checked(path: Path, torch: ModuleType) -> bool:
 def _check_zip(path: Path, torch: ModuleType) -> bool:
     with zipfile.ZipFile(path) as archive:
         members, size = archive.infolist(), path.stat().st_size
+    _archives.check_members(path, members)
     if sum(member.file_size for member in members) > _limits.most(size):
         raise FormatError(
             f"{size:,} bytes that become more than {_limits.most(size):,}; {_limits.RAISE}"

@@ -114,9 +114,7 @@ def locate(
     except DataError as error:
         raise FormatError(f"{where}: {error}") from error
     except MemoryError:
-        raise FormatError(
-            f"{where}: reading it needs more memory than there is; it is damaged, or too large"
-        ) from None
+        raise FormatError(f"{where}: {_limits.TOO_LARGE}") from None
     except OSError as error:
         if isinstance(error, MnistprepError):
             raise

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistprep._arrays import Images, empty_images, empty_labels, release
+from mnistprep._numbers import SEEDS, whole
 from mnistprep._progress import Progress, quiet
 from mnistprep._strokes import Floats, Rows, tables
 from mnistprep._workers import run
@@ -45,7 +46,7 @@ def draw(seed: int, split: str, start: int, stop: int) -> tuple[Images, Labels]:
     Returns uint8 (N, 28, 28) and int64 (N,). A picture depends on seed, split and its own number
     alone. Raises UsageError for arguments outside these bounds.
     """
-    _check_seed(seed)
+    seed = whole("seed", seed, 0, SEEDS)
     if split not in _STREAMS:
         raise UnknownName("split of synth", split, _STREAMS)
     if not 0 <= start <= stop < 1 << 63:
@@ -75,17 +76,12 @@ def generate(
     for name, count in (("train", train), ("test", test)):
         if count < 0:
             raise UsageError(f"synth needs a {name} size of 0 or more, not {count}")
-    _check_seed(seed)
+    seed = whole("seed", seed, 0, SEEDS)
     splits = {
         name: _generate_split(seed, name, count, workers, progress)
         for name, count in (("train", train), ("test", test))
     }
     return Dataset("synth", splits, CLASSES)
-
-
-def _check_seed(seed: int) -> None:
-    if not 0 <= seed < 1 << 64:
-        raise UsageError(f"a seed is an integer from 0 to 2**64 - 1, not {seed}")
 
 
 def _generate_split(

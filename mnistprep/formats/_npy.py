@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from mnistprep import _limits
+from mnistprep import _archives, _limits
 from mnistprep._arrays import Images, empty_images, map_bytes, release
 from mnistprep._files import head
 from mnistprep._progress import Progress, quiet
@@ -59,6 +59,7 @@ def load(path: Path, progress: Progress = quiet) -> dict[str, _named.Array]:
     left = limit = _limits.most(size)
     try:
         with zipfile.ZipFile(path) as archive:
+            _archives.check_members(path, archive.infolist())
             for member in archive.infolist():
                 name = member.filename.removesuffix(".npy")
                 shown = printable(name, 80)

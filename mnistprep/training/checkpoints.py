@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from mnistprep import _torchfile
+from mnistprep import _limits, _torchfile
 from mnistprep._files import atomic_path, existing, head
 from mnistprep.convert import PathLike
 from mnistprep.dataset import SPLITS, Digest
@@ -139,9 +139,7 @@ def read(path: Path) -> dict[str, Any]:
             raise
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
     except MemoryError:
-        raise FormatError(
-            f"{path}: reading it needs more memory than there is; it is damaged, or too large"
-        ) from None
+        raise FormatError(f"{path}: {_limits.TOO_LARGE}") from None
     if not isinstance(content, dict) or not (_WEIGHTS in content or _is_state_dict(content)):
         raise FormatError(f"{path}: neither a checkpoint nor a state dict")
     return content

@@ -29,6 +29,7 @@ import numpy.typing as npt
 
 import mnistprep
 from mnistprep import _torchfile
+from mnistprep._numbers import SEEDS, whole
 from mnistprep._progress import Progress, quiet
 from mnistprep.dataset import Split
 from mnistprep.errors import DataError, UsageError
@@ -92,8 +93,7 @@ def fit(
     names = tuple(map(str, range(classes))) if isinstance(classes, int) else tuple(classes)
     valid = None if valid is None or not len(valid) else valid
     _check(train, len(names), valid, epochs, keep)
-    if not 0 <= seed < 1 << 64:
-        raise UsageError(f"a seed is an integer from 0 to 2**64 - 1, not {seed}")
+    seed = whole("seed", seed, 0, SEEDS)
     used = library(row)
     begun = perf_counter()
     scaling = recipes.standard(train) if row.scaling is None else row.scaling
