@@ -218,6 +218,23 @@ def test_the_rows_that_were_chosen_are_read(tmp_path: Path) -> None:
         FORMAT.read(folder)
 
 
+def test_what_no_table_lists_is_told_of(tmp_path: Path) -> None:
+    """A split saved later, and rows beside those of state.json, are not left out in silence."""
+    for name in ("train", "test"):
+        saved(tmp_path / name)
+    stream(tmp_path / "train", "more.arrow")
+    stream(tmp_path / "train", "cache-0123.arrow")
+    (tmp_path / "dataset_dict.json").write_text('{"splits": ["train"]}')
+    notes = Notes()
+    assert list(FORMAT.read(tmp_path, progress=notes).splits) == ["train"]
+    assert notes.notes == [
+        f"{tmp_path}: not read, as its tables do not list them: test, train/more.arrow"
+    ]
+    (tmp_path / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+    (tmp_path / "train" / "more.arrow").unlink()
+    check(tmp_path, "train", "test")
+
+
 def test_a_dataset_alone_is_the_split_it_was(tmp_path: Path) -> None:
     """state.json says the split, else the folder's name, else it is train."""
     check(saved(tmp_path / "a"), "train")

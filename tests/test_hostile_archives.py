@@ -17,8 +17,12 @@ from pathlib import Path
 
 import hostile
 import numpy as np
+import pyarrow as pa
+import pyarrow.ipc as ipc
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from scipy.io import savemat
 
 import mnistprep
 from mnistprep import _limits, cli
@@ -193,6 +197,21 @@ def _sets(folder: Path) -> dict[str, Path]:
         name: mnistprep.write(dataset, folder / target)
         for name, target in (("npz", "x.npz"), ("pkl", "x.pkl.gz"), ("csv", "x.csv.gz"))
     }
+    made["hdf5"] = mnistprep.write(dataset, folder / "x.h5", compression="gzip")
+    made["mat"] = folder / "x.mat"
+    savemat(made["mat"], {"images": black.images, "labels": black.labels}, do_compression=True)
+    pixels = pa.array(list(black.images.reshape(1 << 10, -1)), pa.list_(pa.uint8()))
+    rows = pa.table({"image": pixels, "label": black.labels})
+    made["parquet"] = folder / "lists.parquet"
+    pq.write_table(rows, made["parquet"], compression="zstd")
+    for kind in ("lz4", "zstd"):
+        made[f"arrow {kind}"] = folder / f"{kind}.arrow"
+        options = ipc.IpcWriteOptions(compression=kind)
+        with ipc.new_stream(made[f"arrow {kind}"], rows.schema, options=options) as writer:
+            writer.write_table(rows)
+    made["arff"] = folder / "x.arff.gz"
+    plain = mnistprep.write(dataset, folder / "x.arff").read_bytes()
+    made["arff"].write_bytes(gzip.compress(plain))
     made["idx-gz"] = mnistprep.write(dataset, folder / "idx", "idx-gz")
     plain = mnistprep.write(dataset, folder / "x.safetensors").read_bytes()
     for ending, pack in (("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.feather as feather
 import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 import pytest
@@ -17,11 +18,13 @@ from test_hub import IMAGES, LABELS, png
 
 import mnistprep
 from mnistprep.errors import FormatError
+from mnistprep.formats import _arrowsizes
 
 PNG = png(IMAGES[0])
 ENTRY = 40_000_000  # bytes
 ROWS = 30
 NUMBERS = 60_000_000  # in all rows, or rows
+MANY = 140_000_000  # in lists, where each takes 8 bytes
 _MEMORY = 1 << 30  # bytes that a process may have had in the end, of which 300 MB are libraries
 
 _READ = """
@@ -97,6 +100,13 @@ def _lists(folder: Path) -> Path:
     return _saved(folder / "x.parquet", column, [1] * 20)
 
 
+def _long_row(folder: Path) -> Path:
+    """The second of two rows: a look at the first does not find it."""
+    flat, ends = pa.array(np.zeros(MANY, np.uint8)), pa.array([0, 784, MANY])
+    column = pa.ListArray.from_arrays(ends.cast(pa.int32()), flat)
+    return _saved(folder / "x.parquet", column, [1, 1])
+
+
 def _rows(folder: Path, name: str = "x.parquet") -> Path:
     labels = pa.array(np.zeros(NUMBERS, np.int8))
     return _saved(folder / name, _same(PNG, NUMBERS), labels)
@@ -104,6 +114,43 @@ def _rows(folder: Path, name: str = "x.parquet") -> Path:
 
 def _rows_in_arrow(folder: Path) -> Path:
     return _rows(folder, "x.arrow")
+
+
+def _zeros_in_arrow(folder: Path) -> Path:
+    return _saved(folder / "x.arrow", pa.array([bytes(ENTRY)] * ROWS), [1] * ROWS)
+
+
+def _zeros_in_feather(folder: Path) -> Path:
+    content = pa.table({"image": [bytes(ENTRY)] * ROWS, "label": [1] * ROWS})
+    feather.write_feather(content, str(folder / "x.feather"), compression="zstd")
+    return folder / "x.feather"
+
+
+def _zeros_in_a_dictionary(folder: Path) -> Path:
+    entries = pa.array([bytes(ENTRY + k) for k in range(ROWS)])
+    column = pa.DictionaryArray.from_arrays(pa.array(range(ROWS), pa.int32()), entries)
+    return _saved(folder / "x.arrow", column, [1] * ROWS)
+
+
+def _structs_of_a_dictionary(folder: Path) -> Path:
+    entries = pa.StructArray.from_arrays([pa.array([PNG + bytes(ENTRY)])], ["bytes"])
+    column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(ROWS, np.int32)), entries)
+    return _saved(folder / "x.arrow", column, [1] * ROWS)
+
+
+def _views(kind: pa.DataType) -> pa.Array:
+    """Rows that are all of the same bytes: each the length, four of them, and where they are."""
+    rows = np.zeros((ROWS, 4), np.int32)
+    rows[:, 0] = ENTRY
+    return pa.Array.from_buffers(kind, ROWS, [None, pa.py_buffer(rows), pa.py_buffer(bytes(ENTRY))])
+
+
+def _views_of_pictures(folder: Path) -> Path:
+    return _saved(folder / "x.arrow", _views(pa.binary_view()), [1] * ROWS)
+
+
+def _views_of_labels(folder: Path) -> Path:
+    return _saved(folder / "x.arrow", pa.array([PNG] * ROWS), _views(pa.string_view()))
 
 
 BOMBS: dict[str, tuple[Callable[[Path], Path], str]] = {
@@ -115,7 +162,14 @@ BOMBS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "zeros without a dictionary": (_plain, "would become .* --max-bytes"),
     "a label": (_label, "row 0: label is a text of 40,000,000 characters"),
     "lists of zeros": (_lists, "are not a square"),
+    "a long row": (_long_row, "would become .* --max-bytes"),
     "rows": (_rows, "more than 10,737,418 rows"),
+    "zeros in Arrow": (_zeros_in_arrow, "would become .* --max-bytes"),
+    "zeros in Feather": (_zeros_in_feather, "would become .* --max-bytes"),
+    "zeros in a dictionary": (_zeros_in_a_dictionary, "would become .* --max-bytes"),
+    "structs of a dictionary": (_structs_of_a_dictionary, "would become .* --max-bytes"),
+    "views of pictures": (_views_of_pictures, "row 0: views that stand for .* --max-bytes"),
+    "views of labels": (_views_of_labels, "row 0: .*views that stand for .* --max-bytes"),
     "rows in Arrow": (_rows_in_arrow, "more than 10,737,418 rows"),
 }
 
@@ -170,6 +224,28 @@ def test_a_table_of_labels_cannot_ask_for_much_memory(tmp_path: Path) -> None:
     pq.write_table(content, tmp_path / "train" / "metadata.parquet", store_schema=False)
     with pytest.raises(FormatError, match=r"would become .* --max-bytes"):
         mnistprep.read(tmp_path)
+
+
+def test_a_message_that_is_listed_many_times_is_looked_at_once(tmp_path: Path) -> None:
+    """Blocks of a footer are 24 bytes; each of these would have 1,800 buffers looked at."""
+    path = tmp_path / "x.arrow"
+    wide = pa.record_batch([pa.array([1, 2])] * 901, ["label", *(f"pixel{k}" for k in range(900))])
+    with ipc.new_file(
+        str(path), wide.schema, options=ipc.IpcWriteOptions(compression="zstd")
+    ) as writer:
+        writer.write_batch(wide)
+    data = path.read_bytes()
+    size = int.from_bytes(data[-10:-6], "little")
+    footer = bytearray(data[-10 - size : -10])
+    whole = _arrowsizes._Bytes(memoryview(bytes(footer)))
+    at = whole.field(whole.target(0), 3)  # the list of batches, which moves to the end
+    assert at is not None
+    first = whole.target(at) + 4
+    footer += (200_000).to_bytes(4, "little") + 200_000 * footer[first : first + 24]
+    footer[at : at + 4] = (size - at).to_bytes(4, "little")
+    path.write_bytes(data[: -10 - size] + footer + len(footer).to_bytes(4, "little") + data[-6:])
+    with pytest.raises(FormatError, match="messages do not fit together"):
+        mnistprep.read(path)
 
 
 @pytest.mark.parametrize("name", ["image", "label"])

@@ -252,6 +252,29 @@ def test_labels_that_start_at_1_stay_and_are_said(tmp_path: Path) -> None:
     assert notes == ["x.mat: labels start at 1; they stay so, and class 0 is empty"]
 
 
+def test_a_number_without_axes_is_as_matlab_has_it(tmp_path: Path) -> None:
+    """HDF5 has single numbers without axes, which MATLAB shows as 1 x 1; a set may be as small."""
+    path = saved_v73(tmp_path / "x.mat", {"x": X.reshape(30, 36), "y": Y})
+    with h5py.File(path, "r+") as file:
+        file["width"] = 6
+    found, notes = told(path)
+    assert np.array_equal(found.splits["train"].labels, Y)
+    assert notes == ["x.mat: width is ignored"]
+    with h5py.File(path, "r+") as file:
+        file["z"] = 6
+    refused(path, "z too")
+    single = saved_v73(tmp_path / "one.mat", {})
+    with h5py.File(single, "r+") as file:
+        file["x"], file["y"] = np.uint8(7), 3
+    refused(single, r"shape \(1, 1\) does not show which axis")
+    names = saved_v73(tmp_path / "names.mat", {"x": X.reshape(30, 36), "y": Y * 0, "name": "zero"})
+    with h5py.File(names, "r+") as file:
+        cell = file.create_dataset("classes", (), h5py.ref_dtype)
+        cell[()] = file["name"].ref
+        cell.attrs["MATLAB_class"] = np.bytes_("cell")
+    assert told(names)[0].classes == ("zero",)
+
+
 def test_the_70000_of_mldata_are_the_published_splits(tmp_path: Path) -> None:
     """In a file of mnist-original.mat's size the first 60,000 columns are for training."""
     pixels = np.arange(70_000 * 4, dtype=np.uint32).astype(np.uint8).reshape(70_000, 4)

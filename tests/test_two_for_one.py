@@ -9,10 +9,17 @@ import io
 import lzma
 import unicodedata
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.feather as feather
+import pyarrow.ipc as ipc
 import pytest
+import torch
 from csvtables import FLAT, LABELS, Notes, frame, same
 from PIL import Image
 from trees import IMAGES, save, zipped
@@ -101,6 +108,51 @@ def test_two_archives_around_any_form_are_refused(tmp_path: Path, form: str) -> 
     path.write_bytes(2 * path.read_bytes())
     with pytest.raises(FormatError, match=APART):
         mnistprep.read(path)
+
+
+BATCHES = pa.table({"image": [stored(one, "PNG") for one in IMAGES[:4]], "label": [0, 1, 2, 3]})
+
+
+def _arrays(path: Path) -> None:
+    np.savez(path, x_train=IMAGES, y_train=np.arange(len(IMAGES)))
+
+
+def _stream(path: Path) -> None:
+    with ipc.new_stream(str(path), BATCHES.schema) as writer:
+        writer.write_table(BATCHES, max_chunksize=2)
+
+
+def _feather(path: Path) -> None:
+    feather.write_feather(BATCHES, str(path), compression="uncompressed", chunksize=2)
+
+
+def _datasets(path: Path, version: str = "earliest", before: int = 0) -> None:
+    with h5py.File(path, "w", libver=version, userblock_size=before) as file:
+        file["images"], file["labels"] = IMAGES, np.arange(len(IMAGES))
+
+
+JOINED: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "npz": ("a.npz", _arrays),
+    "pt": ("a.pt", lambda path: torch.save({"x": torch.tensor(IMAGES)}, path)),
+    "arrow": ("a.arrow", _stream),
+    "feather": ("a.feather", _feather),
+    "hdf5": ("a.h5", _datasets),
+    "hdf5 of now": ("a.h5", partial(_datasets, version="latest")),
+    "hdf5 of 1.8": ("a.h5", partial(_datasets, version="v108")),
+    "hdf5 behind a header": ("a.h5", partial(_datasets, before=512)),
+}
+
+
+@pytest.mark.parametrize("form", JOINED)
+def test_two_files_that_cat_has_joined_are_refused(tmp_path: Path, form: str) -> None:
+    """Libraries read the first, or the last, and no more."""
+    name, make = JOINED[form]
+    make(tmp_path / name)
+    if form != "pt":
+        assert len(mnistprep.read(tmp_path / name)) in (4, len(IMAGES))
+    (tmp_path / name).write_bytes(2 * (tmp_path / name).read_bytes())
+    with pytest.raises(FormatError, match=r"more than|another HDF5 file"):
+        mnistprep.read(tmp_path / name)
 
 
 def tree(top: Path, **splits: list[str]) -> Path:

@@ -8,15 +8,16 @@ written, and those are no pictures.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mnistprep import _extras
+from mnistprep import _extras, _limits
 from mnistprep._arrays import empty_images, release
+from mnistprep._files import head
 from mnistprep._progress import Progress
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
@@ -24,6 +25,7 @@ from mnistprep.formats import _isolated
 from mnistprep.formats._named import Array, may_be
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_PLACES = (0, 512, 1024, 2048)  # of the signature: behind somebody's own header, as MATLAB's
 _MATLAB = b"MATLAB 7.3 MAT-file"
 _STEP = 4 << 20  # bytes
 _DEPTH, _NAMES = 3, 10_000  # of groups in groups; of arrays
@@ -66,16 +68,20 @@ def is_hdf5(path: Path, *, matlab: bool = False) -> bool:
     """Whether `path` is an HDF5 file, of MATLAB or (the default) not."""
     if not path.is_file():
         return False
+    place, _ = _superblock(path)
+    return place is not None and (place > 0 and head(path, len(_MATLAB)) == _MATLAB) == matlab
+
+
+def _superblock(path: Path) -> tuple[int | None, bytes]:
+    """The byte where the superblock is, and its first ones; None where there is none."""
     with path.open("rb") as file:
-        start = file.read(len(_MATLAB))
-        if start.startswith(_SIGNATURE):
-            return not matlab
-        for place in (512, 1024, 2048):  # behind somebody's own header, as MATLAB's
+        for place in _PLACES:
             file.seek(place)
-            found = file.read(9)  # the version, 0 to 3, tells a superblock from other data
-            if found[:8] == _SIGNATURE and found[8:] < b"\4":
-                return start.startswith(_MATLAB) == matlab
-    return False
+            found = file.read(64).ljust(64, b"\0")
+            # The version, 0 to 3, tells a superblock from other data.
+            if found.startswith(_SIGNATURE) and (place == 0 or found[8] < 4):
+                return place, found
+    return None, b""
 
 
 def listing(path: Path) -> Listing:
@@ -83,32 +89,69 @@ def listing(path: Path) -> Listing:
     h5py = _extras.load("h5py")
     if not path.is_file():
         raise FormatError(f"{path}: not an HDF5 file")
+    _check_end(path)
     (found,) = _isolated.run(lambda: _listing(h5py, path), str(path))
     return found
 
 
+def _check_end(path: Path) -> None:
+    """Refuse two files in one: HDF5 ends where its superblock says, and libhdf5 looks no further.
+
+    Specification: HDF5 File Format, "Disk Format: Level 0A - Format Signature and Superblock".
+    """
+    place, start = _superblock(path)
+    if place is None:
+        return
+    version, width = start[8], start[13 if start[8] < 2 else 9]
+    at = {0: 24, 1: 28}.get(version, 12) + 2 * width  # behind two other addresses
+    end, size = int.from_bytes(start[at : at + width], "little"), path.stat().st_size
+    with path.open("rb") as file:
+        for stop in {end, place + end}:
+            if place < stop < size:
+                file.seek(stop)
+                if file.read(len(_SIGNATURE)) == _SIGNATURE:
+                    raise FormatError(
+                        f"{path}: another HDF5 file follows the first at byte {stop:,}; take them "
+                        "apart"
+                    )
+
+
 def load(
-    path: Path, tables: Mapping[str, Table], names: Iterable[str], progress: Progress
+    path: Path, tables: Mapping[str, Table], names: Collection[str], progress: Progress
 ) -> dict[str, Array]:
-    """The named arrays of `tables`, each of a number type. Raises FormatError."""
+    """The named arrays of `tables`, each of a number type; a single number as (1,).
+
+    Raises FormatError.
+    """
     h5py = _extras.load("h5py")
+    size, packed = sum(map(_size, map(tables.__getitem__, names))), path.stat().st_size
+    if size > _limits.most(packed):
+        raise FormatError(f"{path}: {packed:,} bytes that become {size:,}; {_limits.RAISE}")
     data: dict[str, Array] = {}
     for name in names:
         table, kind = tables[name], np.dtype(tables[name].dtype)
-        raw = empty_images((math.prod(table.shape) * kind.itemsize,), shared=True)
-        data[name] = raw.view(kind).reshape(table.shape)
+        raw = empty_images((_size(table),), shared=True)
+        data[name] = raw.view(kind).reshape(table.shape or (1,))
     progress.start(f"read {path.name}", sum(len(array) for array in data.values()), "examples")
     for step in _isolated.run(lambda: _fill(h5py, path, data), str(path)):
         progress.advance(step)
     return data
 
 
+def _size(table: Table) -> int:
+    return math.prod(table.shape) * np.dtype(table.dtype).itemsize
+
+
 def _fill(h5py: Any, path: Path, data: dict[str, Array]) -> Iterator[int]:
     with h5py.File(path, "r") as file:
         for name, out in data.items():
             array = file[name]
-            if array.shape != out.shape or array.dtype != out.dtype:
+            if (array.shape or (1,)) != out.shape or array.dtype != out.dtype:
                 raise FormatError(f"{path}: changed while it was read")
+            if not array.shape:
+                out[0] = array[()]
+                yield 1
+                continue
             chunk = array.chunks[0] if array.chunks else 1
             step = max(1, _STEP // max(1, out[:1].nbytes * chunk)) * chunk
             for start in range(0, len(out) if out.size else 0, step):
@@ -186,7 +229,7 @@ def _cell(h5py: Any, array: Any, where: str) -> tuple[str, ...]:
     if array.size > 1 << 20:
         raise FormatError(f"{where}: a cell array of {array.size:,} items")
     texts = []
-    for reference in array[()].reshape(-1):
+    for reference in np.reshape(array[()], -1):
         item = array.file[reference] if reference else None
         if not isinstance(item, h5py.Dataset) or item.dtype != np.uint16 or item.size > 1 << 20:
             raise FormatError(f"{where}: a cell array, expected one of texts")

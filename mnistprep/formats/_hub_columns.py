@@ -335,7 +335,7 @@ def _labels(column: Any, where: str, row: int, texts: Texts) -> Labels:
         k = 0 if types.is_null(kind) else _hub_values.first_null(column)
         _refuse_null(where, row + k)
     if _is_text(types, kind):
-        words = _hub_values.objects(column)
+        words = _hub_values.objects(column, where.format(row))
         if None in words:  # of a dictionary
             _refuse_null(where, row + words.index(None))
         if len(longest := max(set(words), key=len)) > _NAME_LIMIT:

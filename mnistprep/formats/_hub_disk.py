@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Container
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,22 @@ def split_folders(path: Path) -> dict[str, Path]:
             raise FormatError(f"{path / name}: {STATE} is missing; get the split again")
         folders[split] = path / name
     return folders
+
+
+def unlisted(path: Path, folders: Collection[Path], used: Container[Path]) -> list[Path]:
+    """Splits and files of rows in and beside these folders that no table lists.
+
+    Files called cache-* are results that datasets keeps.
+    """
+    found = [
+        other
+        for other in _hub_files.folders(path)
+        if other not in folders and (other / STATE).is_file()
+    ]
+    for folder in folders:
+        files = sorted(folder.glob("*.arrow"))
+        found += [file for file in files if file not in used and not file.name.startswith("cache-")]
+    return found
 
 
 def own_split(folder: Path) -> str:

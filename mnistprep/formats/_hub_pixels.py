@@ -28,13 +28,14 @@ _SIZES = {  # what the dimensions of a tensor are called, and their places in a 
 def encoded(column: Any, where: str, row: int) -> list[bytes]:
     """The encoded pictures of a column; raises FormatError for a row that has none."""
     types = _extras.load("pyarrow").types
-    data = column
-    if types.is_struct(_hub_columns.stored(column.type)):
-        column = _hub_values.plain(column)
-        data = column.field(column.type.get_field_index("bytes"))
-        if column.null_count:  # a null of the struct does not show in its fields
-            _refuse_null(_hub_values.first_null(column), None, where, row)
-    pictures = _hub_values.objects(data)
+    entries = data = _hub_values.unwrapped(column)
+    if types.is_dictionary(data.type):
+        entries = _hub_values.unwrapped(data.dictionary)
+    if types.is_struct(entries.type):
+        # Flattened, since a null of the struct does not show in its fields as they are.
+        found = entries.flatten()[entries.type.get_field_index("bytes")]
+        data = found if entries is data else data.from_arrays(data.indices, found)
+    pictures = _hub_values.objects(data, f"{where} {row}")
     if None in pictures:
         _refuse_null(pictures.index(None), column, where, row)
     return pictures

@@ -90,7 +90,7 @@ def _words(
         if name is None:
             return None
         for batch in reader.batches(file, [name]):
-            values = _hub_values.objects(batch.column(0))
+            values = _hub_values.objects(batch.column(0), f"{file}: {printable(name, 30)}")
             meant = _YES_NO.get(name.lower(), SPLIT_FOLDERS)
             words += [meant.get(str(value).lower()) for value in values]
     return words

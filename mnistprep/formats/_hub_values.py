@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mnistprep import _extras
+from mnistprep import _extras, _limits
+from mnistprep.errors import FormatError
+
+_VIEWS = ("binary_view", "string_view")  # of 16 bytes each, the first four its length
 
 
 def numbers(column: Any) -> npt.NDArray[Any]:
@@ -29,31 +32,41 @@ def numbers(column: Any) -> npt.NDArray[Any]:
 def plain(column: Any) -> Any:
     """The column without extension types and dictionaries; of numbers, or of lists of them."""
     types = _extras.load("pyarrow").types
-    while True:
-        if hasattr(column, "storage"):
-            column = column.storage
-        elif types.is_dictionary(column.type):
-            column = column.dictionary_decode()
-        else:
-            return column
+    while types.is_dictionary((column := unwrapped(column)).type):
+        column = column.dictionary_decode()
+    return column
 
 
-def objects(column: Any) -> list[Any]:
+def unwrapped(column: Any) -> Any:
+    """The column without extension types."""
+    while hasattr(column, "storage"):
+        column = column.storage
+    return column
+
+
+def objects(column: Any, where: str) -> list[Any]:
     """The values of a column as Python has them, of texts, bytes or numbers; None for nulls.
 
     Rows with the same entry of a dictionary share one object, so that they take no memory each.
+    Raises FormatError for views that stand for more than the limit: many may be of the same bytes.
     """
-    types = _extras.load("pyarrow").types
-    while hasattr(column, "storage"):
-        column = column.storage
-    if not types.is_dictionary(column.type):
-        found: list[Any] = column.to_pylist()
-        return found
-    places, entries = column.indices.to_pylist(), column.dictionary
-    while hasattr(entries, "storage"):
-        entries = entries.storage
-    used = {k: None if k is None else entries[k].as_py() for k in set(places)}
-    return [used[k] for k in places]
+    types, column = _extras.load("pyarrow").types, unwrapped(column)
+    if types.is_dictionary(column.type):
+        places, entries = column.indices.to_pylist(), unwrapped(column.dictionary)
+        _check_views(entries, where)
+        used = {k: None if k is None else entries[k].as_py() for k in set(places)}
+        return [used[k] for k in places]
+    _check_views(column, where)
+    found: list[Any] = column.to_pylist()
+    return found
+
+
+def _check_views(column: Any, where: str) -> None:
+    if str(column.type) in _VIEWS and len(column):
+        rows = slice(4 * column.offset, 4 * (column.offset + len(column)), 4)
+        size = int(np.frombuffer(column.buffers()[1], "<i4")[rows].sum(dtype=np.int64))
+        if size > _limits.most(0):
+            raise FormatError(f"{where}: views that stand for {size:,} bytes; {_limits.RAISE}")
 
 
 def crashes(kind: Any, extended: bool = False) -> bool:

@@ -27,7 +27,7 @@ def read(data: bytes, where: str) -> dict[str, list[Any]]:
         columns: dict[str, list[Any]] = {name: [] for name in schema.names}
         for batch in _parquetrows.batches(source, schema.names, len(data), where):
             for column, cells in zip(columns.values(), batch.columns, strict=True):
-                column += _hub_values.objects(cells)
+                column += _hub_values.objects(cells, where)
     except FormatError:
         raise
     except Exception as error:  # pyarrow raises nearly anything on damaged data

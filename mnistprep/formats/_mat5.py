@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from mnistprep import _limits
 from mnistprep._arrays import Images, empty_images, map_bytes, release
 from mnistprep._files import head
 from mnistprep._text import printable
@@ -63,10 +64,12 @@ def variables(path: Path) -> dict[str, Value]:
     order = "<" if data[126] == ord("I") else ">"
     found: dict[str, Value] = {}
     part = _Part(data, order, str(path))
+    left = _limits.most(len(data))
     for kind, start, stop in part.elements(128, len(data)):
         matrix = part.cut(start, stop)
         if kind == _COMPRESSED:
-            matrix = _inflated(matrix)
+            matrix = _inflated(matrix, left)
+            left -= len(matrix.data)
         elif kind != _MATRIX:
             raise FormatError(f"{path}: an element of type {kind} at byte {start:,}; damaged")
         for name, value in matrix.array("", 0):
@@ -76,8 +79,8 @@ def variables(path: Path) -> dict[str, Value]:
     return found
 
 
-def _inflated(part: _Part) -> _Part:
-    """The array that a compressed element holds."""
+def _inflated(part: _Part, most: int) -> _Part:
+    """The array, of at most so many bytes, that a compressed element holds."""
     engine = zlib.decompressobj()
     packed = memoryview(part.data.data)
     damaged = FormatError(f"{part.where}: damaged compressed data; get the file again")
@@ -88,6 +91,11 @@ def _inflated(part: _Part) -> _Part:
         kind, size = struct.unpack(f"{part.order}II", tag)
         if kind != _MATRIX or size > _RATIO * len(packed):
             raise damaged
+        if size > most:
+            raise FormatError(
+                f"{part.where}: {len(packed):,} bytes that become {size:,}, where {most:,} are "
+                f"left; {_limits.RAISE}"
+            )
         data, at = empty_images((size,)), 0
         rest, next_ = engine.unconsumed_tail, 1 << 10
         while at < size:

@@ -11,7 +11,7 @@ from typing import Any
 from mnistprep import _extras, _limits
 from mnistprep._text import printable
 from mnistprep.errors import FormatError
-from mnistprep.formats import _hub_values
+from mnistprep.formats import _hub_values, _parquetpages
 
 _BATCH = 1000  # rows
 _ROW = 100  # bytes that a row takes at least, with its picture and in memory
@@ -48,13 +48,16 @@ def batches(source: Any, columns: Iterable[str], packed: int, where: object) -> 
         groups = [footer.row_group(k) for k in range(footer.num_row_groups)]
         leaves = _leaves(opened.schema, set(columns))
         stored = [opened.schema.column(k) for k in leaves]
+        listed = [k for k in leaves if opened.schema.column(k).max_repetition_level]
+        inner = _parquetpages.counts(source, packed, listed, where) if listed else []
         # What the footer has of a chunk would tell more; asked for it, pyarrow ends the process
         # where that is damaged.
         row = sum(_WIDTHS.get(leaf.physical_type, 0) for leaf in stored)
         promised = sum(max(group.total_byte_size, row * group.num_rows) for group in groups)
         _check(promised, limit, packed, where)
+        _check(_NUMBER * sum(sum(group.values()) for group in inner), limit, packed, where)
         if sum(group.num_rows for group in groups) == footer.num_rows:
-            probe = _Probe(source, opened)
+            probe = _Probe(source, opened, inner)
             for count, numbers in _steps(probe, groups, leaves, limit, packed, where):
                 for batch in opened.iter_batches(
                     count, row_groups=numbers, columns=columns, use_threads=False
@@ -92,10 +95,11 @@ def _steps(
 
 
 class _Probe:
-    """Looks at the first rows of row groups, for what a row may become."""
+    """Tells what a row of a row group may become, by its first ones and by counts of values."""
 
-    def __init__(self, source: Any, opened: Any) -> None:
-        self._source, self._opened, self._readers = source, opened, dict[int, Any]()
+    def __init__(self, source: Any, opened: Any, inner: list[dict[int, int]]) -> None:
+        self._source, self._opened, self._inner = source, opened, inner
+        self._readers = dict[int, Any]()
 
     def is_listed_text(self, leaf: int) -> bool:
         """Whether a stored column is one of texts or bytes in lists."""
@@ -104,23 +108,21 @@ class _Probe:
     def size(self, group: int, leaf: int, rows: int) -> int:
         """The bytes of the longest text that the dictionary of a row group has, or the first row.
 
-        Of numbers in lists, those of the first row; 0 for other numbers.
+        Of numbers in lists, those that are in a row; 0 for other numbers.
         """
         text, listed = self._is_text(leaf), self._is_listed(leaf)
-        if not text and not listed:
-            return 0
+        if not text:
+            return _NUMBER * self._inner[group][leaf] // rows if listed else 0
         path = self._opened.schema.column(leaf).path
         if leaf not in self._readers:  # which stays open with the source
             self._readers[leaf] = _extras.load("pyarrow.parquet").ParquetFile(
-                self._source, metadata=self._opened.metadata,
-                read_dictionary=[path] if text else None, page_checksum_verification=True,
+                self._source, metadata=self._opened.metadata, read_dictionary=[path],
+                page_checksum_verification=True,
             )  # fmt: skip
         found = self._readers[leaf].iter_batches(
-            rows if text and listed else 1, row_groups=[group], columns=[path], use_threads=False
+            rows if listed else 1, row_groups=[group], columns=[path], use_threads=False
         )
         column = _inner(next(iter(found)).column(0))
-        if not text:
-            return _NUMBER * len(column)
         if not len(column.dictionary):
             return 0
         compute = _extras.load("pyarrow.compute")

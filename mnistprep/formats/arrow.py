@@ -19,7 +19,6 @@ datasets, .arrow and .feather files (stream or file); columns as for parquet.
 from __future__ import annotations
 
 import json
-import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,9 +32,11 @@ from mnistprep import _extras
 from mnistprep._arrays import map_bytes, release
 from mnistprep._files import head
 from mnistprep._progress import Progress, quiet
+from mnistprep._text import printable
 from mnistprep.dataset import SPLITS, Dataset, Split
 from mnistprep.errors import FormatError
 from mnistprep.formats import (
+    _arrowsizes,
     _hub,
     _hub_columns,
     _hub_disk,
@@ -45,14 +46,14 @@ from mnistprep.formats import (
     _hub_write,
     _sidecar,
 )
+from mnistprep.formats._arrowsizes import CONTINUATION, FILE_MAGIC
 from mnistprep.formats._splits import PUBLISHED
 
 SUFFIXES: tuple[str, ...] = (".arrow",)
 DEFAULT_OUTPUT = "{name}_arrow"
 NEEDS: tuple[str, ...] = ("pyarrow",)
 _OLD = b"FEA1"  # of Feather's first version
-_FILE_MAGIC, _CONTINUATION = b"ARROW1", b"\xff\xff\xff\xff"
-_END = _CONTINUATION + bytes(4)  # of a stream; without it the last batches may be missing
+_END = CONTINUATION + bytes(4)  # of a stream; without it the last batches may be missing
 _ENDINGS = (".arrow", ".feather", ".ipc")
 _CHECKSUM = b"mnistprep.labels.crc32"
 _HEAD = 1 << 16  # bytes of a stream's first message that are looked at
@@ -81,27 +82,7 @@ def _holds(folder: Path) -> bool:
 
 
 def _is_arrow(path: Path) -> bool:
-    """Whether a file starts as an Arrow file does, or as a stream whose first message is a schema.
-
-    A message is a flatbuffer: an offset to a table, from which an offset back to its list of
-    fields, of which the second is the kind of message (1 is a schema).
-    """
-    start = head(path, _HEAD)
-    if start.startswith(_FILE_MAGIC):
-        return True
-    try:
-        length, table = struct.unpack_from("<iI", start, 4)
-        fields = 8 + table - struct.unpack_from("<i", start, 8 + table)[0]
-        size, *_, place = struct.unpack_from("<4H", start, fields)
-        return (
-            start.startswith(_CONTINUATION)
-            and length > 0
-            and size >= 8
-            and place > 0
-            and start[8 + table + place] == 1
-        )
-    except (struct.error, IndexError):
-        return False
+    return _arrowsizes.is_start(head(path, _HEAD))
 
 
 def _loose(folder: Path) -> list[Path]:
@@ -171,6 +152,10 @@ def _files(
         files[name] = _hub_disk.listed(folder, state.get("_data_files"), _is_arrow)
         if chosen := state.get("_indices_data_files"):
             indices[name] = _hub_disk.listed(folder, chosen, _is_arrow)
+    used = {file for found in (files, indices) for group in found.values() for file in group}
+    if others := _hub_disk.unlisted(path, folders.values(), used):
+        listed = printable(", ".join(str(other.relative_to(path)) for other in others[:5]), 200)
+        progress.note(f"{path}: not read, as its tables do not list them: {listed}")
     return files, indices
 
 
@@ -244,9 +229,12 @@ def _opened(file: Path, columns: list[str] | None) -> Iterator[tuple[Any, Any]]:
     arrow, ipc = _extras.load("pyarrow"), _extras.load("pyarrow.ipc")
     with _hub.translated(file):
         data = map_bytes(file)
-        whole = ipc.open_file if head(file, 6) == _FILE_MAGIC else ipc.open_stream
+        whole = ipc.open_file if head(file, 6) == FILE_MAGIC else ipc.open_stream
         if whole is ipc.open_stream and data[-8:].tobytes() != _END:
             raise FormatError(f"{file}: the stream has no end; it is truncated: get it again")
+        if columns is not None:  # not the schema alone
+            _arrowsizes.check(data.data, file)
+            release(data)
         buffer = arrow.py_buffer(data)
         included = None
         if columns is not None:
