@@ -17,8 +17,9 @@ Images = npt.NDArray[np.uint8]
 SPILL = 256 << 20  # bytes of pictures from which a temporary file holds them
 _KEPT = 4 << 20  # bytes of the largest array whose memory is kept
 _SPILL_LABELS = 1 << 20  # bytes of labels, which are rarely as many
-# Linux maps so many bytes around a page that is asked for, those of a neighbour's part among them.
-_AROUND = 1 << 16
+# Linux maps as many bytes around a page that is asked for, those of a neighbour's part among them:
+# 64 kB, and all that the page cache holds in one piece, which is a huge page at most.
+_AROUND = 1 << 21
 
 
 class Pages(mmap.mmap):

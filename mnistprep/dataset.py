@@ -8,10 +8,10 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from io import BytesIO
+from io import BufferedRandom, BytesIO
 from tempfile import TemporaryFile
 from types import MappingProxyType
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,8 @@ Labels = npt.NDArray[np.int64]
 SPLITS = ("train", "valid", "test")
 CHUNK = 8192  # examples in a step: 6 MB of 28x28 pictures
 _HASHED = 1024  # examples that are looked at, or copied, together to be hashed
-_SORTED = 1 << 16  # hashes sorted at once: 2 MB
+_SORTED = 1 << 14  # hashes sorted at once: 512 kB ...
+_FILES = 256  # ... except beyond so many times that, since few more files can be open
 _LABELS = 1 << 16  # labels in a step
 T = TypeVar("T", bound=np.generic)
 
@@ -272,9 +273,9 @@ def _unordered(splits: list[Split]) -> str:
 
     They are sorted by parts, each of the hashes that begin alike and small enough for memory.
     """
-    count = max(1, -(-sum(map(len, splits)) // _SORTED))
+    count = min(max(1, -(-sum(map(len, splits)) // _SORTED)), _FILES)
     with ExitStack() as files:
-        parts: list[BinaryIO] = [
+        parts: list[BufferedRandom | BytesIO] = [
             files.enter_context(TemporaryFile(prefix="mnistprep-")) if count > 1 else BytesIO()
             for _ in range(count)
         ]
@@ -283,13 +284,17 @@ def _unordered(splits: list[Split]) -> str:
                 hashes = np.frombuffer(_hashes(images, labels), "S32")
                 first = hashes.view(">u4")[::8].astype(np.uint64)
                 which = first * np.uint64(count) >> np.uint64(32)
-                for k in range(count):
-                    parts[k].write(hashes[which == k].tobytes())
+                order = np.argsort(which)
+                ends = np.searchsorted(which, np.arange(count + 1), sorter=order).tolist()
+                for k, part in enumerate(parts):
+                    part.write(hashes[order[ends[k] : ends[k + 1]]].data)
         whole = hashlib.sha256()
         for part in parts:
+            values = np.empty(part.tell() // 32, "S32")
             part.seek(0)
-            # A fixed-width byte string compares on all its bytes: NumPy sorts hashes as they are.
-            whole.update(np.sort(np.frombuffer(part.read(), "S32")).tobytes())
+            part.readinto(values.data)
+            values.sort()  # a fixed-width byte string compares on all its bytes
+            whole.update(values.data)
         return whole.hexdigest()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -198,6 +200,22 @@ def test_large_arrays_spill_to_a_file_and_keep_their_content(
     for _ in range(2):
         walked = np.concatenate([part.copy() for part, _ in split.chunks(100)])
         assert np.array_equal(walked, before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what is mapped")
+def test_walking_a_large_set_leaves_nothing_mapped() -> None:
+    """Whatever the kernel maps around the pages of a step, no more than its last ones stay."""
+    split = Split(arrays.empty_images((400_000, 28, 28)), np.zeros(400_000, np.int64))
+    before = mapped_from_files()
+    for images, _ in split.chunks(1024):
+        images.max()
+    assert mapped_from_files() - before < 2 << 20
+
+
+def mapped_from_files() -> int:
+    """Bytes of files that this process has in memory."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("RssFile:"))
 
 
 def test_walking_keeps_a_private_map_of_the_caller(tmp_path: object) -> None:

@@ -264,6 +264,45 @@ def test_class_names_of_others_are_kept(tmp_path: Path) -> None:
     assert len(mnistprep.read(tmp_path / "x.h5").classes) == 15
 
 
+def test_an_enumerated_type_of_labels_names_the_classes(tmp_path: Path) -> None:
+    """Its names are those of the numbers, in their order; those of other numbers are told of."""
+    path = tmp_path / "x.h5"
+    notes = Notes()
+
+    def given(classes: list[str], values: dict[str, int], top: int = 10) -> tuple[str, ...]:
+        with h5py.File(path, "w") as file:
+            kind = h5py.enum_dtype(values, basetype="u1")
+            file["x_train"] = TRAIN.images
+            file.create_dataset("y_train", data=TRAIN.labels % top, dtype=kind)
+            if classes:
+                file["classes"] = classes
+        found = mnistprep.read(path, progress=notes)
+        assert np.array_equal(found.splits["train"].labels, TRAIN.labels % top)
+        return found.classes
+
+    names = {f"c{k}": k for k in reversed(range(12))}
+    assert given([], names) == tuple(f"c{k}" for k in range(12))
+    assert given([f"c{k}" for k in range(12)], names) == tuple(f"c{k}" for k in range(12))
+    with pytest.raises(FormatError, match="names its classes in 2 ways"):
+        given(["a", "b"], names)
+    assert notes.notes == []
+    assert given([], {"one": 1, "two": 2, "three": 3}, top=4) == ("0", "1", "2", "3")
+    assert notes.notes == ["x.h5: what y_train calls its numbers is ignored"]
+
+
+def test_names_of_attributes_in_any_letters_do_no_harm(tmp_path: Path) -> None:
+    """Names that are no UTF-8 are as good as others; an array of such a name cannot be opened."""
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file["x_train"], file["y_train"] = TRAIN.images, TRAIN.labels
+        for place in (file, file["x_train"], file["y_train"]):
+            place.attrs[b"caf\xe9"] = place.attrs["tea"] = 1
+    assert np.array_equal(mnistprep.read(path).splits["train"].images, TRAIN.images)
+    with h5py.File(path, "r+") as file:
+        file[b"cl\xe9s"] = TRAIN.labels
+    refused(path, "clés: a name that is not UTF-8")
+
+
 def refused(path: Path, message: str) -> None:
     """The file is refused with that reason, and its path."""
     with pytest.raises(FormatError, match=message) as caught:

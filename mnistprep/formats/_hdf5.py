@@ -35,13 +35,17 @@ _TEXT = 64 << 20  # bytes of class names
 
 @dataclass(frozen=True)
 class Table:
-    """An array of a file. `dtype` is "" where it holds `texts`; dims are the names of its axes."""
+    """An array of a file. `dtype` is "" where it holds `texts`; dims are the names of its axes.
+
+    values: of an enumerated type, the names of 0, 1, ...; none where it names others.
+    """
 
     shape: tuple[int, ...]
     dtype: str
     texts: tuple[str, ...] | None
     dims: tuple[str, ...]
     attributes: dict[str, object]
+    values: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,7 @@ def _listing(h5py: Any, path: Path) -> Iterator[Listing]:
     with h5py.File(path, "r") as file:
         tables: dict[str, Table] = {}
         _walk(h5py, file, "", 0, tables, path.stat().st_size, str(path))
-        attributes = tuple(sorted(file.attrs))
+        attributes = tuple(sorted(map(_name, file.attrs)))
         parts = _parts(file.attrs["split"]) if "split" in attributes else ()
         yield Listing(tables, parts, attributes)
 
@@ -174,8 +178,12 @@ def _walk(
     h5py: Any, group: Any, prefix: str, depth: int, tables: dict[str, Table], size: int, where: str
 ) -> None:
     for name in group:
-        full = prefix + name
+        full = prefix + _name(name)
         place = f"{where}: {printable(full, 80)}"
+        if isinstance(name, bytes):
+            raise FormatError(
+                f"{place}: a name that is not UTF-8, which h5py cannot open; rename it"
+            )
         link = group.get(name, getlink=True)
         if not isinstance(link, h5py.HardLink):
             kind = "an external" if isinstance(link, h5py.ExternalLink) else "a soft"
@@ -202,7 +210,7 @@ def _table(h5py: Any, array: Any, size: int, where: str) -> Table:
     if array.shape is None:
         raise FormatError(f"{where}: an array of nothing")
     attributes: dict[str, object] = {}
-    for name in array.attrs:
+    for name in map(_name, array.attrs):
         if name in ("scale_factor", "add_offset"):  # of netCDF, whose readers apply them
             raise FormatError(f"{where}: stored with a {name}; save the numbers that are meant")
         if name.startswith("MATLAB_"):
@@ -221,7 +229,18 @@ def _table(h5py: Any, array: Any, size: int, where: str) -> Table:
     if not may_be(array.shape):
         raise FormatError(f"{where}: no array has the shape {array.shape}; damaged")
     _check_written(array, size, where)
-    return Table(array.shape, array.dtype.str, None, dims, attributes)
+    named = h5py.check_enum_dtype(array.dtype)
+    return Table(array.shape, array.dtype.str, None, dims, attributes, named and _values(named))
+
+
+def _values(named: Mapping[str, int]) -> tuple[str, ...]:
+    names = tuple(sorted(named, key=named.__getitem__))
+    return names if [named[name] for name in names] == list(range(len(names))) else ()
+
+
+def _name(given: str | bytes) -> str:
+    """A name in the file, which h5py has as bytes where it is no UTF-8."""
+    return given if isinstance(given, str) else given.decode("latin1")
 
 
 def _cell(h5py: Any, array: Any, where: str) -> tuple[str, ...]:

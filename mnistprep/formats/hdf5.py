@@ -17,6 +17,7 @@ everything a dataset has. Links, virtual arrays and data in other files are not 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -164,7 +165,17 @@ def _plan(file: Path, own: str) -> _Plan:
             for split, kinds in found.items()
         }
     ignored += [f"the attribute {name}" for name in filter(_named.is_classes, listing.attributes)]
-    return _Plan(file, listing, sources, _classes(file, listing, names), ignored)
+    said = [_classes(file, listing, names)]
+    for name in {source.labels: None for source in sources.values()}:
+        table = tables[name]
+        if table.values and math.prod(table.shape[1:]) == 1:  # one-hot columns hold no classes
+            said.append(table.values)
+        elif table.values is not None:
+            ignored.append(f"what {name} calls its numbers")
+    classes = {each for each in said if each is not None}
+    if len(classes) > 1:
+        raise FormatError(f"{file}: names its classes in {len(classes)} ways; keep one")
+    return _Plan(file, listing, sources, next(iter(classes), None), ignored)
 
 
 def _classes(file: Path, listing: _hdf5.Listing, name: str | None) -> tuple[str, ...] | None:
