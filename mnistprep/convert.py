@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 from weakref import finalize
 
-from mnistprep import _archives, _limits, _outputs, _provenance, _workers, formats
+from mnistprep import _archives, _extras, _limits, _outputs, _provenance, _workers, formats
 from mnistprep._files import atomic_path, existing, refuse_existing, unreplaced
 from mnistprep._progress import Progress, quiet
 from mnistprep._provenance import Origin
@@ -288,6 +288,8 @@ def write(
     with ExitStack() as stack:
         staging = stack.enter_context(atomic_path(target, overwrite=overwrite, replaced=stale))
         if provenance and not small:  # its digests take as long as some formats take to write
+            for library in formats.get(name).NEEDS:  # before processes part, which then share it
+                _extras.load(library)
             document = stack.enter_context(_workers.beside(document, workers=workers))
         writer(dataset, staging, progress=progress, **_given(writer, workers), **options)
         if provenance:
