@@ -7,20 +7,18 @@ more bytes than the limit are refused.
 
 from __future__ import annotations
 
-import errno
 import re
 import zipfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 
-from mnistprep import _limits, _tar
+from mnistprep import _limits, _tar, _temporary
 from mnistprep._files import head
 from mnistprep._streams import Inflater, inflated_head, is_packed
 from mnistprep._text import printable
 from mnistprep.errors import FormatError, MnistprepError
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what the system says of writing
 _BLOCK = 1 << 20
 _DEPTH = 64  # folders within each other
 _MEMBERS = 20_000  # files that are unpacked; pictures of a tree are not
@@ -119,7 +117,7 @@ def translated(path: Path) -> Iterator[None]:
     except (MnistprepError, MemoryError):
         raise
     except Exception as error:  # zipfile raises nearly anything on damaged data
-        if isinstance(error, OSError) and error.errno in NO_ROOM:
+        if isinstance(error, OSError) and error.errno in _temporary.NO_ROOM:
             raise  # no fault of the archive: the temporary folder is full
         reason = printable(str(error), 80)
         raise FormatError(

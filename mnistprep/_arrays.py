@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from mnistprep._temporary import temporary_file
 
 Images = npt.NDArray[np.uint8]
 
@@ -62,7 +63,7 @@ def empty_labels(count: int) -> npt.NDArray[np.int64]:
 
 
 def _in_file(size: int) -> Pages:
-    with tempfile.TemporaryFile(prefix="mnistprep-") as file:
+    with temporary_file("for a set larger than memory") as file:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, size)  # a full disk shows here, not as SIGBUS
         else:

@@ -6,7 +6,6 @@ format of bzip2 1.0, the .xz file format 1.2.
 
 from __future__ import annotations
 
-import tempfile
 import zlib
 from collections import deque
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ import numpy as np
 from mnistprep import _limits
 from mnistprep._arrays import Images, map_bytes, map_file
 from mnistprep._files import head
+from mnistprep._temporary import temporary_file
 from mnistprep._workers import default_workers
 from mnistprep.errors import FormatError, UsageError
 
@@ -63,7 +63,7 @@ def inflated_bytes(path: Path) -> Images:
     if not is_packed(path):
         return map_bytes(path)
     buffer = bytearray(_BLOCK)
-    with Inflater(path) as stream, tempfile.TemporaryFile(prefix="mnistprep-") as file:
+    with Inflater(path) as stream, temporary_file(f"to read {path}") as file:
         while got := stream.readinto(buffer):
             file.write(memoryview(buffer)[:got])
         file.flush()

@@ -15,7 +15,16 @@ from types import MappingProxyType
 from typing import Any
 from weakref import finalize
 
-from mnistprep import _archives, _extras, _limits, _outputs, _provenance, _workers, formats
+from mnistprep import (
+    _archives,
+    _extras,
+    _limits,
+    _outputs,
+    _provenance,
+    _temporary,
+    _workers,
+    formats,
+)
 from mnistprep._files import atomic_path, existing, refuse_existing, unreplaced
 from mnistprep._progress import Progress, quiet
 from mnistprep._provenance import Origin
@@ -118,11 +127,8 @@ def locate(
     except OSError as error:
         if isinstance(error, MnistprepError):
             raise
-        if error.errno in _archives.NO_ROOM:  # in reading, only temporary files are written
-            raise TargetError(
-                f"no room to read {where}: the folder for temporary files, {gettempdir()}, takes "
-                f"no more ({error.strerror}); make room there, or set TMPDIR to another folder"
-            ) from error
+        if error.errno in _temporary.NO_ROOM:  # in reading, only temporary files are written
+            raise _temporary.no_room(error, f"to read {where}") from error
         raise FormatError(f"cannot read {where}: {describe(error)}") from error
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BufferedRandom, BytesIO
-from tempfile import TemporaryFile
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from mnistprep._arrays import Images, empty_images, empty_labels, release
 from mnistprep._numbers import whole
+from mnistprep._temporary import temporary_file
 from mnistprep.errors import DataError
 
 Labels = npt.NDArray[np.int64]
@@ -27,6 +27,7 @@ CHUNK = 8192  # examples in a step: 6 MB of 28x28 pictures
 _HASHED = 1024  # examples that are looked at, or copied, together to be hashed
 _SORTED = 1 << 14  # hashes sorted at once: 512 kB ...
 _FILES = 256  # ... except beyond so many times that, since few more files can be open
+_KEPT = 1 << 17  # hashes that are kept in memory: 4 MB
 _LABELS = 1 << 16  # labels in a step
 T = TypeVar("T", bound=np.generic)
 
@@ -273,10 +274,11 @@ def _unordered(splits: list[Split]) -> str:
 
     They are sorted by parts, each of the hashes that begin alike and small enough for memory.
     """
-    count = min(max(1, -(-sum(map(len, splits)) // _SORTED)), _FILES)
+    total = sum(map(len, splits))
+    count = min(max(1, -(-total // _SORTED)), _FILES)
     with ExitStack() as files:
         parts: list[BufferedRandom | BytesIO] = [
-            files.enter_context(TemporaryFile(prefix="mnistprep-")) if count > 1 else BytesIO()
+            files.enter_context(temporary_file("for hashes")) if total > _KEPT else BytesIO()
             for _ in range(count)
         ]
         for split in splits:

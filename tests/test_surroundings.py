@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from httpserver import Server, plain, raw, redirect, running
@@ -20,7 +21,7 @@ from test_full_disks import mounted
 from tinydata import BODY, FIRST, NAMES, TINY, assert_fetched, assert_nothing, fill, publish
 
 import mnistprep
-from mnistprep import Dataset, cli
+from mnistprep import Dataset, Split, cli
 from mnistprep.catalog import Published
 from mnistprep.download import cache_dir, fetch
 from mnistprep.errors import FetchError, TargetError, UsageError
@@ -180,6 +181,27 @@ def test_a_full_folder_for_temporary_files_is_named(
     assert f"no room to read {source}" in said
     assert f"{disk}, takes no more (No space left on device)" in said
     assert "set TMPDIR to another folder" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a file system of its own needs Linux")
+def test_no_room_for_what_is_larger_than_memory_is_said_of_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drawing and hashing large sets needs room, and says where it is lacking."""
+    count = 200_000
+    split = Split(np.zeros((count, 1, 1), np.uint8), np.zeros(count, np.int64))
+    calls: dict[str, Callable[[], object]] = {
+        "for hashes": Dataset("many", {"train": split}, ("a",)).digests,
+        "for a set larger than memory": lambda: mnistprep.load("synth:400000,1"),
+    }
+    with mounted(tmp_path / "disk", "size=16k") as disk:
+        monkeypatch.setattr("tempfile.tempdir", str(disk))
+        for use, call in calls.items():
+            with pytest.raises(TargetError) as caught:
+                call()
+            expected = f"no room {use}: the folder for temporary files, {disk}, takes no more"
+            assert str(caught.value).startswith(expected)
+        assert list(disk.iterdir()) == []
 
 
 @posix

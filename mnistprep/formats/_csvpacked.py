@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ from typing import IO
 from mnistprep import _archives, _limits
 from mnistprep._arrays import Images, map_file
 from mnistprep._streams import inflated_bytes, inflated_head
+from mnistprep._temporary import temporary_file
 from mnistprep.errors import FormatError
 
 _BLOCK = 1 << 20
@@ -31,7 +31,7 @@ def content_of(path: Path) -> Images:
     if not _archives.is_zip(path):
         return inflated_bytes(path)
     left = _archives.limit(path)
-    with _member(path) as source, tempfile.TemporaryFile(prefix="mnistprep-") as file:
+    with _member(path) as source, temporary_file(f"to read {path}") as file:
         while block := source.read(_BLOCK):
             left -= len(block)
             if left < 0:
