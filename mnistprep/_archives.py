@@ -22,6 +22,7 @@ from mnistprep.errors import FormatError, MnistprepError
 _BLOCK = 1 << 20
 _DEPTH = 64  # folders within each other
 _MEMBERS = 20_000  # files that are unpacked; pictures of a tree are not
+_PART = b"PK\7\x08"  # before a zip that was to be split into parts, and is whole in one
 _TAIL = 22 + 65535 + 76  # bytes at the end of a zip: its end records and the longest comment
 _JUNK = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini"}
 _PACKED = re.compile(r"\.(gz|gzip|bz2|xz)$", re.IGNORECASE)
@@ -34,7 +35,7 @@ def is_archive(path: Path) -> bool:
 
 def is_zip(path: Path) -> bool:
     """Whether a file starts as a zip does, be it whole or not."""
-    return head(path, 4) in (b"PK\3\4", b"PK\5\6")
+    return head(path, 4) in (b"PK\3\4", b"PK\5\6", _PART)
 
 
 def is_tar(path: Path) -> bool:
@@ -97,7 +98,9 @@ def check_members(path: Path, found: Sequence[zipfile.ZipInfo]) -> None:
     )
     if first < 0:
         raise FormatError(f"{path}: its directory lists what lies before it; it is damaged")
-    if first or b"PK\3\4" in tail[end:]:
+    comment = int.from_bytes(tail[end + 20 : end + 22], "little")
+    behind = tail[end + 22 + comment :].strip(b"\0\r\n\t ")
+    if first not in (0, 4 * (head(path, 4) == _PART)) or b"PK\3\4" in tail[end:] or behind:
         raise FormatError(
             f"{path}: holds more than its directory lists; are two archives in one file? unpack "
             "them apart"

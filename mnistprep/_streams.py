@@ -245,8 +245,8 @@ class Inflater:
         self._at -= len(self._engine.unused_data)
         self._step = _FIRST_STEP
         while data := self._feed():
-            if data.strip(b"\0"):  # tape and tar pad with zeros
-                self._at -= len(data)
+            if rest := data.lstrip(b"\0"):  # tape and tar pad with zeros, xz does between streams
+                self._at -= len(rest)
                 self._engine = _engine(self._kind or "gzip")
                 return True
         return False

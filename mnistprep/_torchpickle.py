@@ -220,8 +220,15 @@ def check_stream(file: IO[bytes], size: int) -> None:
     # PyTorch leaves those that are not named as the memory was.
     if not isinstance(order, list) or {_text(key) for key in order} != set(content.storages):
         raise FormatError("the order of its storages is not that of its tensors; it is damaged")
-    if sum(storage.room for storage in content.storages.values()) > size:
+    # Behind that each storage: how many values it has, in eight bytes, and these.
+    end = file.tell() + sum(8 + storage.room for storage in content.storages.values())
+    if end > size:
         raise FormatError(f"values of more than its {size:,} bytes; it is truncated")
+    if end < size:
+        raise FormatError(
+            f"something follows the last of its values at byte {end:,}; are two files in one? take "
+            "them apart"
+        )
 
 
 def _nowhere(key: str) -> NoReturn:

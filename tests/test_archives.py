@@ -163,6 +163,37 @@ def test_links_in_a_zip_are_refused(tmp_path: Path) -> None:
         mnistprep.read(tmp_path / "a.zip")
 
 
+def csv_bytes() -> bytes:
+    """A table of twenty pictures, the label first."""
+    chance = np.random.default_rng(1)
+    rows = [[k % 10, *chance.integers(0, 256, 16).tolist()] for k in range(20)]
+    return "".join(",".join(map(str, row)) + "\n" for row in rows).encode()
+
+
+def test_zeros_between_streams_of_xz_are_padding(tmp_path: Path) -> None:
+    """The format has them, in fours; bytes of another kind are damage."""
+    data = csv_bytes()
+    for padding in (0, 4, 8 << 10):
+        path = tmp_path / "x.csv.xz"
+        path.write_bytes(lzma.compress(data[:99]) + bytes(padding) + lzma.compress(data[99:]))
+        assert sum(map(len, mnistprep.read(path).splits.values())) == 20
+    path.write_bytes(lzma.compress(data[:99]) + b"\0\0\0\1" + lzma.compress(data[99:]))
+    with pytest.raises(FormatError, match="damaged xz data"):
+        mnistprep.read(path)
+
+
+def test_a_zip_that_could_have_been_split_is_read(tmp_path: Path) -> None:
+    """Info-ZIP marks it as the first part of several, and then it is the only one."""
+    plain = zipped(tmp_path / "a.zip", {"x.csv": csv_bytes()})
+    begin = b"PK\7\x08"
+    with zipfile.ZipFile(tmp_path / "b.zip", "x") as archive:
+        archive.fp.write(begin)  # type: ignore[union-attr]
+        archive.start_dir = len(begin)
+        archive.writestr("x.csv", csv_bytes())
+    assert (tmp_path / "b.zip").read_bytes()[:8] == begin + b"PK\3\4"
+    assert mnistprep.read(tmp_path / "b.zip").digests() == mnistprep.read(plain).digests()
+
+
 def test_members_of_one_name_are_refused(tmp_path: Path) -> None:
     """Which of the two counts, nobody can know."""
     path = tarred(tmp_path / "a.tar", {"x.csv": b"1", "./x.csv": b"2"})

@@ -404,6 +404,18 @@ def test_rows_of_no_split_are_not_dropped(tmp_path: Path) -> None:
         refused(Path(path), message)
 
 
+def test_dimensions_of_netcdf_are_no_data(tmp_path: Path) -> None:
+    """A dimension that only has a name and a length is an array without data there."""
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file["x_train"], file["y_train"] = TRAIN.images, TRAIN.labels
+        for axis, length in enumerate(TRAIN.images.shape):
+            scale = file.create_dataset(f"d{axis}", (length,), ">f4")
+            scale.make_scale(f"This is a netCDF dimension but not a netCDF variable.{length:10}")
+            file["x_train"].dims[axis].attach_scale(scale)
+    assert np.array_equal(mnistprep.read(path).splits["train"].images, TRAIN.images)
+
+
 def test_matlab_files_are_not_claimed(tmp_path: Path) -> None:
     """A file with MATLAB's header is left to `mat`; one with another header is HDF5."""
     for header, claimed in ((b"MATLAB 7.3 MAT-file, Platform", False), (b"something else", True)):

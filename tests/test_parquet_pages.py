@@ -40,7 +40,8 @@ WRITTEN: dict[str, dict[str, Any]] = {
 def found(path: Path) -> list[dict[int, int]]:
     with path.open("rb") as file:
         leaves = range(pq.read_metadata(path).num_columns)
-        return _parquetpages.counts(file, path.stat().st_size, leaves, path)
+        groups = _parquetpages.sizes(file, path.stat().st_size, leaves, path)
+        return [{leaf: pages.values for leaf, pages in group.items()} for group in groups]
 
 
 def expected(path: Path) -> list[dict[int, int]]:
@@ -81,7 +82,7 @@ def test_damage_is_told_or_changes_nothing_else(tmp_path: Path) -> None:
         path.write_bytes(data[:at] if number % 10 == 0 else data)
         with path.open("rb") as file:
             try:
-                _parquetpages.counts(file, path.stat().st_size, range(5), path)
+                _parquetpages.sizes(file, path.stat().st_size, range(5), path)
             except FormatError:
                 refused += 1
     assert refused > 60

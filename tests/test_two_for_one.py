@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.ipc as ipc
+import pyarrow.parquet as pq
 import pytest
 import torch
 from csvtables import FLAT, LABELS, Notes, frame, same
@@ -117,8 +118,9 @@ def _arrays(path: Path) -> None:
     np.savez(path, x_train=IMAGES, y_train=np.arange(len(IMAGES)))
 
 
-def _stream(path: Path) -> None:
-    with ipc.new_stream(str(path), BATCHES.schema) as writer:
+def _stream(path: Path, **options: bool) -> None:
+    written = ipc.IpcWriteOptions(**options)
+    with ipc.new_stream(str(path), BATCHES.schema, options=written) as writer:
         writer.write_table(BATCHES, max_chunksize=2)
 
 
@@ -131,15 +133,24 @@ def _datasets(path: Path, version: str = "earliest", before: int = 0) -> None:
         file["images"], file["labels"] = IMAGES, np.arange(len(IMAGES))
 
 
+def _tensors(path: Path, zipped: bool = True) -> None:
+    content = (torch.tensor(IMAGES), torch.arange(len(IMAGES)))
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+
+
 JOINED: dict[str, tuple[str, Callable[[Path], None]]] = {
     "npz": ("a.npz", _arrays),
-    "pt": ("a.pt", lambda path: torch.save({"x": torch.tensor(IMAGES)}, path)),
+    "pt": ("a.pt", _tensors),
+    "pt of before 1.6": ("a.pt", partial(_tensors, zipped=False)),
     "arrow": ("a.arrow", _stream),
+    "arrow of before 0.15": ("a.arrow", partial(_stream, use_legacy_format=True)),
     "feather": ("a.feather", _feather),
     "hdf5": ("a.h5", _datasets),
     "hdf5 of now": ("a.h5", partial(_datasets, version="latest")),
     "hdf5 of 1.8": ("a.h5", partial(_datasets, version="v108")),
     "hdf5 behind a header": ("a.h5", partial(_datasets, before=512)),
+    "hdf5 behind much": ("a.h5", partial(_datasets, before=1 << 20)),
+    "parquet": ("a.parquet", lambda path: pq.write_table(BATCHES, path)),
 }
 
 
@@ -148,11 +159,37 @@ def test_two_files_that_cat_has_joined_are_refused(tmp_path: Path, form: str) ->
     """Libraries read the first, or the last, and no more."""
     name, make = JOINED[form]
     make(tmp_path / name)
-    if form != "pt":
-        assert len(mnistprep.read(tmp_path / name)) in (4, len(IMAGES))
+    assert len(mnistprep.read(tmp_path / name)) in (4, len(IMAGES))
     (tmp_path / name).write_bytes(2 * (tmp_path / name).read_bytes())
-    with pytest.raises(FormatError, match=r"more than|another HDF5 file"):
+    with pytest.raises(
+        FormatError, match=r"more than|another (HDF5|Parquet) file|something follows"
+    ):
         mnistprep.read(tmp_path / name)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_tensor_files_of_two_ages_in_one_are_refused(tmp_path: Path, first: bool) -> None:
+    """PyTorch reads the one it finds."""
+    for name, kind in (("a.pt", first), ("b.pt", not first)):
+        _tensors(tmp_path / name, zipped=kind)
+    (tmp_path / "c.pt").write_bytes(b"".join((tmp_path / n).read_bytes() for n in ("a.pt", "b.pt")))
+    with pytest.raises(FormatError, match=r"more than|something follows"):
+        mnistprep.read(tmp_path / "c.pt")
+
+
+def test_parquet_with_the_pictures_of_another_file_is_refused(tmp_path: Path) -> None:
+    """The footer of the second one fits the first one's pictures, which would come in silence."""
+    path, data = tmp_path / "a.parquet", b""
+    pixels = np.random.default_rng(1).integers(0, 256, (20, 36), dtype=np.uint8)
+    for rows in (pixels, 255 - pixels):
+        images = pa.array(list(rows), pa.list_(pa.uint8(), 36))
+        table = pa.table({"image": images, "label": np.arange(20)})
+        pq.write_table(table, path, compression="none", use_dictionary=False)
+        assert np.array_equal(mnistprep.read(path).splits["train"].images.reshape(-1, 36), rows)
+        data += path.read_bytes()
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match="another Parquet file follows the first at byte"):
+        mnistprep.read(path)
 
 
 def tree(top: Path, **splits: list[str]) -> Path:

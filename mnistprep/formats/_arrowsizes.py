@@ -29,8 +29,9 @@ def is_start(start: bytes) -> bool:
     try:
         at, length = _prefix(whole, 0)
         kind = whole.field(whole.target(at), 1)
+        # Before 0.15 the length stood there alone; what may be any number must be a likely one.
         return (
-            start.startswith(CONTINUATION)
+            (start.startswith(CONTINUATION) or at + length <= len(start))
             and length > 0
             and kind is not None
             and whole.number("B", kind) == _SCHEMA
@@ -127,6 +128,7 @@ def _messages(whole: _Bytes, where: object) -> Iterator[tuple[int, int]]:
             raise struct.error
         yield at, at + length
         at += length + extent
+    raise struct.error  # no message says that there are no more
 
 
 def _more(where: object) -> FormatError:

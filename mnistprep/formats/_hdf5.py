@@ -25,7 +25,9 @@ from mnistprep.formats import _isolated
 from mnistprep.formats._named import Array, may_be
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_PLACES = (0, 512, 1024, 2048)  # of the signature: behind somebody's own header, as MATLAB's
+# Of the signature: behind somebody's own header, as MATLAB's; and so on, as far as is likely.
+_PLACES = (0, *(512 << k for k in range(12)))
+_BARE = "This is a netCDF dimension but not a netCDF variable"  # what the array is called
 _MATLAB = b"MATLAB 7.3 MAT-file"
 _STEP = 4 << 20  # bytes
 _DEPTH, _NAMES = 3, 10_000  # of groups in groups; of arrays
@@ -81,7 +83,9 @@ def _superblock(path: Path) -> tuple[int | None, bytes]:
     with path.open("rb") as file:
         for place in _PLACES:
             file.seek(place)
-            found = file.read(64).ljust(64, b"\0")
+            if not (start := file.read(64)):
+                break
+            found = start.ljust(64, b"\0")
             # The version, 0 to 3, tells a superblock from other data.
             if found.startswith(_SIGNATURE) and (place == 0 or found[8] < 4):
                 return place, found
@@ -195,10 +199,15 @@ def _walk(
             if depth == _DEPTH:
                 raise FormatError(f"{place}: groups in groups in groups; not a dataset")
             _walk(h5py, item, f"{full}/", depth + 1, tables, size, where)
-        elif isinstance(item, h5py.Dataset):
+        elif isinstance(item, h5py.Dataset) and not _is_bare(item):
             tables[full] = _table(h5py, item, size, place)
         if len(tables) > _NAMES:
             raise FormatError(f"{where}: more than {_NAMES:,} arrays; not a dataset")
+
+
+def _is_bare(array: Any) -> bool:
+    """Whether an array without data stands for the name and length of a netCDF dimension alone."""
+    return _BARE in str(array.attrs.get("NAME")) and not array.id.get_storage_size()
 
 
 def _table(h5py: Any, array: Any, size: int, where: str) -> Table:

@@ -1,4 +1,4 @@
-"""How many values the pages of a Parquet file hold, as their headers say; no page is read.
+"""What the pages of a Parquet file become, as their headers say; no page is read.
 
 A row may be a list of any length, and runs of one value take no room: 900 bytes stand for
 gigabytes, which pyarrow makes at once. What the footer promises does not bind the pages, and asked
@@ -9,7 +9,7 @@ parquet.thrift; Thrift compact protocol.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from mnistprep.errors import FormatError
 
@@ -23,8 +23,15 @@ _BINARY, _LIST, _SET, _MAP, _STRUCT = 8, 9, 10, 11, 12
 _BYTES = {1: 0, 2: 0, 3: 1, 7: 8, 13: 16}  # of true, false, a byte, a double, a UUID
 
 
-def counts(source: Any, size: int, leaves: Iterable[int], where: object) -> list[dict[int, int]]:
-    """The number of values of each leaf (its number among stored columns) in each row group.
+class Pages(NamedTuple):
+    """Those of a column in a row group: their values in all, and the bytes of the largest."""
+
+    values: int
+    largest: int
+
+
+def sizes(source: Any, size: int, leaves: Iterable[int], where: object) -> list[dict[int, Pages]]:
+    """Of each leaf (its number among stored columns) its pages in each row group.
 
     source: an open file of `size` bytes. Raises FormatError where the file does not say it.
     """
@@ -34,18 +41,21 @@ def counts(source: Any, size: int, leaves: Iterable[int], where: object) -> list
         if footer > _FOOTER:
             raise FormatError(f"{where}: a footer of {footer:,} bytes; write larger row groups")
         groups = _Thrift(_at(source, size - 8 - footer, footer)).struct()[4]
-        found, pages, left = [], 0, size  # bytes of headers, which no two pages have in common
+        found: list[dict[int, Pages]] = []
+        pages, left = 0, size  # bytes of headers, which no two pages have in common
         for group in groups:
             chunks = {leaf: group[1][leaf][3] for leaf in leaves}
-            found.append(dict.fromkeys(chunks, 0))
+            found.append({})
             for leaf, chunk in chunks.items():
-                for count, length in _pages(source, chunk):
-                    found[-1][leaf] += count
+                values = largest = 0
+                for count, inflated, length in _pages(source, chunk):
+                    values, largest = values + count, max(largest, inflated)
                     pages, left = pages + 1, left - length
                     if pages > _PAGES:
                         raise FormatError(f"{where}: more than {_PAGES:,} pages; write larger ones")
                     if left < 0:
                         raise ValueError(chunk)
+                found[-1][leaf] = Pages(values, largest)
         return found
     except (LookupError, TypeError, ValueError):
         raise FormatError(
@@ -60,8 +70,8 @@ def _at(source: Any, start: int, size: int) -> bytes:
     return bytes(source.read(size))
 
 
-def _pages(source: Any, chunk: dict[int, Any]) -> Iterator[tuple[int, int]]:
-    """The number of values of each page of a column chunk, and the bytes of its header."""
+def _pages(source: Any, chunk: dict[int, Any]) -> Iterator[tuple[int, int, int]]:
+    """The values of each page of a column chunk, its bytes inflated, and those of its header."""
     start = min(filter(None, (chunk.get(11), chunk[9])))  # of a dictionary, of data
     end = start + chunk[7]
     while start < end:
@@ -74,7 +84,7 @@ def _pages(source: Any, chunk: dict[int, Any]) -> Iterator[tuple[int, int]]:
         data = page.get(5) or page.get(8)  # of version 1, of version 2
         if page[3] < 0 or (data and data[1] < 0):
             raise ValueError(page)
-        yield data[1] if data else 0, head.at
+        yield data[1] if data else 0, page[2], head.at
         start += head.at + page[3]
 
 

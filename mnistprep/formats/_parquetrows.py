@@ -13,6 +13,8 @@ from mnistprep._text import printable
 from mnistprep.errors import FormatError
 from mnistprep.formats import _hub_values, _parquetpages
 
+_BETWEEN = b"PAR1PAR1"  # the end of a file and the start of another
+_LOOK = 1 << 20  # bytes looked at together
 _BATCH = 1000  # rows
 _ROW = 100  # bytes that a row takes at least, with its picture and in memory
 _ROOM = 64 << 20  # bytes of a batch, where rows are long
@@ -35,6 +37,7 @@ def batches(source: Any, columns: Iterable[str], packed: int, where: object) -> 
     Raises FormatError for types that end the process in pyarrow, for what would become too much,
     and for rows that are missing; whatever pyarrow raises for damage passes through.
     """
+    _check_single(source, where)
     columns, parquet = list(columns), _extras.load("pyarrow.parquet")
     with parquet.ParquetFile(source, page_checksum_verification=True) as opened:
         for name in columns:
@@ -49,15 +52,16 @@ def batches(source: Any, columns: Iterable[str], packed: int, where: object) -> 
         leaves = _leaves(opened.schema, set(columns))
         stored = [opened.schema.column(k) for k in leaves]
         listed = [k for k in leaves if opened.schema.column(k).max_repetition_level]
-        inner = _parquetpages.counts(source, packed, listed, where) if listed else []
+        inner = _parquetpages.sizes(source, packed, listed, where) if listed else []
         # What the footer has of a chunk would tell more; asked for it, pyarrow ends the process
         # where that is damaged.
         row = sum(_WIDTHS.get(leaf.physical_type, 0) for leaf in stored)
         promised = sum(max(group.total_byte_size, row * group.num_rows) for group in groups)
         _check(promised, limit, packed, where)
-        _check(_NUMBER * sum(sum(group.values()) for group in inner), limit, packed, where)
+        values = sum(pages.values for group in inner for pages in group.values())
+        _check(_NUMBER * values, limit, packed, where)
         if sum(group.num_rows for group in groups) == footer.num_rows:
-            probe = _Probe(source, opened, inner)
+            probe = _Probe(source, packed, opened, inner, where)
             for count, numbers in _steps(probe, groups, leaves, limit, packed, where):
                 for batch in opened.iter_batches(
                     count, row_groups=numbers, columns=columns, use_threads=False
@@ -69,6 +73,23 @@ def batches(source: Any, columns: Iterable[str], packed: int, where: object) -> 
                     yield batch.select(columns)
         if rows != footer.num_rows:
             raise FormatError(f"{where}: rows are missing; the file is damaged: get it again")
+
+
+def _check_single(source: Any, where: object) -> None:
+    """Raise FormatError for two files in one; the second one's places are looked for in the first.
+
+    source: an open file.
+    """
+    source.seek(0)
+    last, at = b"", 0
+    while block := source.read(_LOOK):
+        found = (last + block).find(_BETWEEN)
+        if found >= 0:
+            raise FormatError(
+                f"{where}: another Parquet file follows the first at byte "
+                f"{at - len(last) + found + 4:,}; take them apart"
+            )
+        last, at = block[-len(_BETWEEN) + 1 :], at + len(block)
 
 
 def _steps(
@@ -97,9 +118,18 @@ def _steps(
 class _Probe:
     """Tells what a row of a row group may become, by its first ones and by counts of values."""
 
-    def __init__(self, source: Any, opened: Any, inner: list[dict[int, int]]) -> None:
-        self._source, self._opened, self._inner = source, opened, inner
+    def __init__(
+        self,
+        source: Any,
+        packed: int,
+        opened: Any,
+        inner: list[dict[int, _parquetpages.Pages]],
+        where: object,
+    ) -> None:
+        self._source, self._packed, self._where = source, packed, where
+        self._opened, self._inner = opened, inner
         self._readers = dict[int, Any]()
+        self._deltas = dict[int, list[dict[int, _parquetpages.Pages]]]()
 
     def is_listed_text(self, leaf: int) -> bool:
         """Whether a stored column is one of texts or bytes in lists."""
@@ -112,7 +142,7 @@ class _Probe:
         """
         text, listed = self._is_text(leaf), self._is_listed(leaf)
         if not text:
-            return _NUMBER * self._inner[group][leaf] // rows if listed else 0
+            return _NUMBER * self._inner[group][leaf].values // rows if listed else 0
         path = self._opened.schema.column(leaf).path
         if leaf not in self._readers:  # which stays open with the source
             self._readers[leaf] = _extras.load("pyarrow.parquet").ParquetFile(
@@ -122,11 +152,27 @@ class _Probe:
         found = self._readers[leaf].iter_batches(
             rows if listed else 1, row_groups=[group], columns=[path], use_threads=False
         )
-        column = _inner(next(iter(found)).column(0))
+        try:
+            column = _inner(next(iter(found)).column(0))
+        except OSError as error:
+            if "Not yet implemented" not in str(error):
+                raise
+            return self._delta(leaf)[group][leaf].largest
         if not len(column.dictionary):
             return 0
         compute = _extras.load("pyarrow.compute")
         return int(compute.max(compute.binary_length(column.dictionary)).as_py() or 0)
+
+    def _delta(self, leaf: int) -> list[dict[int, _parquetpages.Pages]]:
+        """The pages of a column in one of the delta encodings, which no dictionary is made of.
+
+        No text is longer than its page, though each may be as long as the one before it.
+        """
+        if leaf not in self._deltas:
+            self._deltas[leaf] = _parquetpages.sizes(
+                self._source, self._packed, [leaf], self._where
+            )
+        return self._deltas[leaf]
 
     def _is_text(self, leaf: int) -> bool:
         return bool(self._opened.schema.column(leaf).physical_type == "BYTE_ARRAY")

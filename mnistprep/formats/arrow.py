@@ -53,7 +53,7 @@ SUFFIXES: tuple[str, ...] = (".arrow",)
 DEFAULT_OUTPUT = "{name}_arrow"
 NEEDS: tuple[str, ...] = ("pyarrow",)
 _OLD = b"FEA1"  # of Feather's first version
-_END = CONTINUATION + bytes(4)  # of a stream; without it the last batches may be missing
+_END = bytes(4)  # of a stream, behind CONTINUATION; without it the last batches may be missing
 _ENDINGS = (".arrow", ".feather", ".ipc")
 _CHECKSUM = b"mnistprep.labels.crc32"
 _HEAD = 1 << 16  # bytes of a stream's first message that are looked at
@@ -230,7 +230,8 @@ def _opened(file: Path, columns: list[str] | None) -> Iterator[tuple[Any, Any]]:
     with _hub.translated(file):
         data = map_bytes(file)
         whole = ipc.open_file if head(file, 6) == FILE_MAGIC else ipc.open_stream
-        if whole is ipc.open_stream and data[-8:].tobytes() != _END:
+        mark = CONTINUATION if head(file, 4) == CONTINUATION else b""  # before 0.15 there was none
+        if whole is ipc.open_stream and not data[-8:].tobytes().endswith(mark + _END):
             raise FormatError(f"{file}: the stream has no end; it is truncated: get it again")
         if columns is not None:  # not the schema alone
             _arrowsizes.check(data.data, file)
