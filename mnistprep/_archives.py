@@ -123,6 +123,10 @@ def translated(path: Path) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in _temporary.NO_ROOM:
             raise  # no fault of the archive: the temporary folder is full
         reason = printable(str(error), 80)
+        if isinstance(error, NotImplementedError):  # Deflate64, Zstandard, or damage
+            raise FormatError(
+                f"{path}: packed in a way that is not opened ({reason}); unpack it first"
+            ) from None
         raise FormatError(
             f"{path}: a truncated or damaged archive: get it again ({reason})"
         ) from None

@@ -284,6 +284,14 @@ def test_compression_that_is_not_opened_is_named(tmp_path: Path) -> None:
     )
     with pytest.raises(FormatError, match=r"large dictionary; inflate it yourself"):
         mnistprep.read(large)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "train.csv").write_bytes(text)
+    data = bytearray(zipped(tmp_path / "in", tmp_path / "a.zip").read_bytes())
+    for place in (8, data.rindex(b"PK\1\2") + 10):  # in the header, in the directory
+        data[place] = 9  # Deflate64
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(FormatError, match=r"packed in a way that is not opened .*; unpack it"):
+        mnistprep.read(tmp_path / "a.zip")
 
 
 def few(labels: list[int], test: list[int] | None = None) -> Dataset:
