@@ -26,14 +26,13 @@ def load(module: str) -> Any:
     Raises MissingDependency, which says what to install, when its library is not there or broken,
     and MemoryError when there is not enough memory to load it.
     """
-    top = module.partition(".")[0]
     try:
         return import_module(module)
     except ImportError as error:
         if no_memory(error):
             raise MemoryError(str(error)) from None
-        broken = f"{library(top)} is installed, but cannot be loaded ({error}): install it again"
-        raise MissingDependency(missing(top) or broken) from None
+        broken = f"{library(module)} is installed, but cannot be loaded ({error}): install it again"
+        raise MissingDependency(missing(module) or broken) from None
 
 
 def no_memory(error: BaseException) -> bool:
@@ -43,12 +42,16 @@ def no_memory(error: BaseException) -> bool:
 
 def library(module: str) -> str:
     """What is installed to have a module."""
-    return _EXTRAS[module][0]
+    return _EXTRAS[_top(module)][0]
 
 
 def missing(module: str) -> str | None:
     """What to do to have a module that is not installed; None when it is."""
-    if find_spec(module) is not None:
+    if find_spec(_top(module)) is not None:
         return None
-    name, package = _EXTRAS[module]
+    name, package = _EXTRAS[_top(module)]
     return f"needs {name}, which is not installed: pip install {package}"
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]

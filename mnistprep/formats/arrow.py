@@ -51,7 +51,7 @@ from mnistprep.formats._splits import PUBLISHED
 
 SUFFIXES: tuple[str, ...] = (".arrow",)
 DEFAULT_OUTPUT = "{name}_arrow"
-NEEDS: tuple[str, ...] = ("pyarrow",)
+NEEDS: tuple[str, ...] = ("pyarrow.ipc",)
 _OLD = b"FEA1"  # of Feather's first version
 _END = bytes(4)  # of a stream, behind CONTINUATION; without it the last batches may be missing
 _ENDINGS = (".arrow", ".feather", ".ipc")

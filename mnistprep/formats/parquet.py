@@ -41,7 +41,7 @@ from mnistprep.formats._splits import OPENML, PUBLISHED, divided, named_split
 
 SUFFIXES: tuple[str, ...] = (".parquet", ".pq")
 DEFAULT_OUTPUT = "{name}_parquet"
-NEEDS: tuple[str, ...] = ("pyarrow",)
+NEEDS: tuple[str, ...] = ("pyarrow.parquet",)
 Compression = Literal["snappy", "zstd", "gzip", "none"]
 _MAGIC = b"PAR1"
 _NAMED = re.compile(
