@@ -27,6 +27,7 @@ HEAD = 16  # bytes of a file that say whether it is a picture
 _USUAL = 4096  # bytes that a small picture has at most
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
 _SAMPLE_FOLDERS, _SAMPLE_FILES, _SAMPLE_MEMBERS = 60, 3000, 400
+_SAMPLE_LEAST = 200  # files of a folder, however many there are in others
 
 
 class Store(ABC):
@@ -104,9 +105,10 @@ class Folder(Store):
 
     def __init__(self, path: Path, sample: bool = False) -> None:
         super().__init__(path)
-        waiting = [""]
+        waiting, left = [""], _SAMPLE_FILES
         for folder in waiting:
-            self._list(folder, waiting, _SAMPLE_FILES if sample else None)
+            self._list(folder, waiting, max(left, _SAMPLE_LEAST) if sample else None)
+            left -= len(self.folders[folder])
             if sample and len(self.folders) >= _SAMPLE_FOLDERS:
                 break
 
