@@ -294,8 +294,9 @@ def write(
     with ExitStack() as stack:
         staging = stack.enter_context(atomic_path(target, overwrite=overwrite, replaced=stale))
         if provenance and not small:  # its digests take as long as some formats take to write
-            for library in formats.get(name).NEEDS:  # before processes part, which then share it
-                _extras.load(library)
+            if _given(writer, workers):  # the format's own processes share what is loaded before
+                for library in formats.get(name).NEEDS:
+                    _extras.load(library)
             document = stack.enter_context(_workers.beside(document, workers=workers))
         writer(dataset, staging, progress=progress, **_given(writer, workers), **options)
         if provenance:
