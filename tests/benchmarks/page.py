@@ -43,6 +43,11 @@ versions of pandas, pyarrow and Pillow than `constraints.txt` has, so the versio
 - "To ours" is the median time as a multiple of that of mnistprep, the first line of a table. A
   floor writes or reads the same bytes and does nothing else, so that no tool can be beyond it;
   beside each figure that compares with a tool stands what the floor itself reaches.
+- The floor of a tree written has its PNGs deflated already. Deflating those of the 70,000 digits
+  took 0.28 s of processor time on 2026-11-23, with their checksums 0.31 s (zlib at level 1: 1.0 s),
+  beside 0.40 s for the calls of the system: with both cores busy all the time 0.35 s, or 15x the
+  Pillow loop of that day, before a name, the index or a digest is made. On that machine 15x is out
+  of reach.
 """
 
 
