@@ -8,7 +8,7 @@ written, and those are no pictures.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from mnistprep._text import printable
 from mnistprep.errors import FormatError
 from mnistprep.formats import _isolated
 from mnistprep.formats._named import Array, may_be
+from mnistprep.formats._splits import named_split
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # Of the signature: behind somebody's own header, as MATLAB's; and so on, as far as is likely.
@@ -303,3 +304,29 @@ def _parts(rows: Any) -> tuple[Part, ...]:
         if "available" not in rows.dtype.names or np.all(row["available"]):
             parts.append(Part(split, source, start, stop, whole))
     return tuple(parts)
+
+
+def spans(
+    parts: Sequence[Part], images: str, labels: str, count: int, file: Path
+) -> dict[str, tuple[int, int]]:
+    """The rows of each split, of the `count` that both arrays have; raises FormatError."""
+    found: dict[str, tuple[int, int]] = {}
+    for part in parts:
+        split = named_split(part.split)
+        if split is None or not part.plain:
+            what = "lists rows one by one" if split else "is neither train, valid nor test"
+            raise FormatError(f"{file}: the split {printable(part.split, 40)!r} {what}")
+        if part.source not in (images, labels):
+            raise FormatError(
+                f"{file}: splits of {printable(part.source, 40)!r}, which is not here"
+            )
+        if found.setdefault(split, (part.start, part.stop)) != (part.start, part.stop):
+            raise FormatError(f"{file}: rows of {images} and {labels} differ for {split}")
+    at = 0
+    for start, stop in sorted(found.values()):
+        if start != at or stop < start:
+            raise FormatError(f"{file}: splits overlap or leave rows out at row {at:,}")
+        at = stop
+    if at != count:
+        raise FormatError(f"{file}: splits end at row {at:,} of {count:,}")
+    return found

@@ -195,25 +195,7 @@ def _rows(
     count = listing.tables[images].shape[0]
     if not listing.parts:
         return {own: _Source(images, labels, 0, count)}
-    spans: dict[str, tuple[int, int]] = {}
-    for part in listing.parts:
-        split = named_split(part.split)
-        if split is None or not part.plain:
-            what = "lists rows one by one" if split else "is neither train, valid nor test"
-            raise FormatError(f"{file}: the split {printable(part.split, 40)!r} {what}")
-        if part.source not in (images, labels):
-            raise FormatError(
-                f"{file}: splits of {printable(part.source, 40)!r}, which is not here"
-            )
-        if spans.setdefault(split, (part.start, part.stop)) != (part.start, part.stop):
-            raise FormatError(f"{file}: rows of {images} and {labels} differ for {split}")
-    at = 0
-    for start, stop in sorted(spans.values()):
-        if start != at or stop < start:
-            raise FormatError(f"{file}: splits overlap or leave rows out at row {at:,}")
-        at = stop
-    if at != count:
-        raise FormatError(f"{file}: splits end at row {at:,} of {count:,}")
+    spans = _hdf5.spans(listing.parts, images, labels, count, file)
     return {name: _Source(images, labels, *span) for name, span in spans.items()}
 
 
