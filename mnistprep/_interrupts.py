@@ -36,6 +36,7 @@ def end() -> None:
 
 
 def _leave(number: int, frame: object) -> None:
+    end()  # a second signal has no second message
     with suppress(OSError):
         os.write(2, f"Error: {MESSAGE}\n".encode())
     os._exit(1)
@@ -44,19 +45,21 @@ def _leave(number: int, frame: object) -> None:
 class Interruptible:
     """Within the block every signal does what Ctrl-C does: it raises KeyboardInterrupt, once.
 
-    A repetition changes nothing, so that what cleans up is not disturbed. `came`: whether there was
-    a signal. Where the exception is lost, in a destructor or a callback, it is raised again.
+    A repetition changes nothing, so that what cleans up is not disturbed. Where the exception is
+    lost, in a destructor or a callback, it is raised again. Behind the block the process is not to
+    end at once any more, should that have been so: there is an end of the command to be told.
     """
 
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
         self._hook = sys.unraisablehook
         self._last: float | None = None
+        self._came = False
 
     @property
     def came(self) -> bool:
-        """Whether a signal came."""
-        return self._last is not None
+        """Whether a signal came within the block."""
+        return self._came
 
     def __enter__(self) -> Interruptible:
         if threading.current_thread() is threading.main_thread():  # no other gets signals
@@ -69,14 +72,22 @@ class Interruptible:
     def __exit__(self, *exception: object) -> None:
         if self._before:
             sys.unraisablehook = self._hook
+        self._last = None
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, self._over if handler is _leave else handler)
 
     def _interrupt(self, number: int, frame: object) -> None:
         now, last = time.monotonic(), self._last
-        self._last = now
+        self._last, self._came = now, True
         if last is None or now - last > _AGAIN:
             raise KeyboardInterrupt
+
+    def _over(self, number: int, frame: object) -> None:
+        # Unless what is to be told finds no taker, as where standard output is a full pipe.
+        now, last = time.monotonic(), self._last
+        if last is not None and now - last > _AGAIN:
+            os._exit(1)
+        self._last = now
 
     def _lost(self, unraisable: Any) -> None:
         if unraisable.exc_type is not KeyboardInterrupt or not hasattr(signal, "setitimer"):
@@ -111,3 +122,20 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
         if caught:
             before[caught[0]](caught[0], None)
+
+
+@contextmanager
+def held_to_fork() -> Iterator[None]:
+    """Signals wait until the block ends, so that a child forked within has time to prepare."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def leave_to_parent() -> None:
+    """In a child so forked: Ctrl-C reaches the whole group, and the parent ends and cleans up."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

@@ -8,7 +8,6 @@ in one process, with the same result.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import warnings
@@ -21,7 +20,7 @@ from multiprocessing.context import ForkProcess
 from typing import Any, TypeVar
 
 from mnistprep._arrays import keep_freed
-from mnistprep._interrupts import SIGNALS, undisturbed
+from mnistprep._interrupts import held_to_fork, leave_to_parent, undisturbed
 from mnistprep.errors import MnistprepError, UsageError
 
 T = TypeVar("T")
@@ -105,7 +104,7 @@ def _forked(
             # Python 3.12+ warns when a process with threads forks. The children run NumPy, zlib
             # and file calls only, and take no lock that another thread could hold.
             warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
-            with _signals_held():
+            with held_to_fork():
                 _start(processes)
         for _, sender in pipes:
             sender.close()
@@ -162,26 +161,13 @@ def _no_more(error: OSError) -> MnistprepError:
     return MnistprepError(f"no worker process can be started: {reason}; try --workers 1")
 
 
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """Signals wait until the block ends; a child that is forked within lets them in itself."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _work(
     task: Callable[[int, int], object],
     parts: list[Span],
     pipes: list[tuple[Connection, Connection]],
     own: int,
 ) -> None:
-    # Ctrl-C reaches the whole process group; the parent is the one that cleans up.
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    leave_to_parent()
     # A pipe must have one reader and one writer, so that each notices the other's death.
     for k, ends in enumerate(pipes):
         for end in ends if k != own else ends[:1]:

@@ -15,7 +15,7 @@ import pytest
 from reliability import kills
 
 import mnistprep
-from mnistprep import _interrupts, _staging
+from mnistprep import _interrupts, _staging, synth
 from mnistprep._files import atomic_path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are watched in /proc")
@@ -103,6 +103,95 @@ def test_a_signal_at_any_moment_of_a_real_process(
             time.sleep(chance.uniform(0, 0.01))
         interrupted += assert_interrupted(process, tmp_path)
     assert interrupted == 3
+
+
+# A signal at every call of a function from the end of the command's own work on.
+AT_EVERY_CALL = """
+import os, signal, sys, threading
+from mnistprep import __main__, _interrupts
+
+def at_every_call(frame, event, argument):
+    if event == "call" and frame.f_code.co_filename != _interrupts.__file__:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+class Watched(_interrupts.Interruptible):
+    def __enter__(self):
+        if first:
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return super().__enter__()
+
+    def __exit__(self, *exception):
+        super().__exit__(*exception)
+        sys.setprofile(at_every_call)
+
+first = sys.argv.pop(1) == "interrupted"
+_interrupts.Interruptible = Watched
+__main__.run()
+"""
+EXPORT = ("export", "--quiet", "-f", "imagefolder", "-o", "out", "--dataset")
+
+
+@pytest.mark.parametrize(
+    ("how", "arguments", "code", "said"),
+    [
+        ("interrupted", (*EXPORT, "synth:20000,10"), 1, "interrupted; nothing partial is left"),
+        ("failed", (*EXPORT, "nowhere"), 2, "nowhere"),
+        ("done", (*EXPORT, "synth:20,10"), 0, ""),
+    ],
+)
+def test_a_signal_when_a_command_has_ended_changes_nothing(
+    tmp_path: Path, how: str, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    """What it said, its exit code and its output stand."""
+    process = subprocess.run(
+        [sys.executable, "-c", AT_EVERY_CALL, how, *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    assert process.returncode == code
+    assert said in process.stderr
+    assert process.stderr.count("Error: ") == bool(code)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"] * (not code)
+
+
+# A signal to the whole group at the first moment of a process that is forked.
+AT_A_FORK = """
+import os, signal, sys
+from mnistprep import __main__
+
+def at_its_work(frame, event, argument):
+    if frame.f_code.co_name == "_work":
+        sys.setprofile(None)
+        os.killpg(0, signal.SIGINT)
+
+os.register_at_fork(after_in_child=lambda: sys.setprofile(at_its_work))
+__main__.run()
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("inspect", "data.h5"),
+        ("export", "-f", "imagefolder", "-o", "out", "--workers", "2", "--dataset", "synth:900,9"),
+    ],
+    ids=["a process for a library", "processes that share the work"],
+)
+def test_a_signal_while_a_process_is_forked(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """The message is that of the command alone."""
+    mnistprep.write(synth.generate(20, 10), tmp_path / "data.h5", provenance=False)
+    process = subprocess.Popen(
+        [sys.executable, "-c", AT_A_FORK, *arguments],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert assert_interrupted(process, tmp_path, "data.h5")
 
 
 def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
+from mnistprep._interrupts import held_to_fork, leave_to_parent, undisturbed
 from mnistprep.errors import FormatError, MnistprepError
 
 T = TypeVar("T")
@@ -34,12 +35,13 @@ def run(task: Callable[[], Iterator[T]], where: str) -> Iterator[T]:
     context = get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(task, where, receiver, sender))
-    with warnings.catch_warnings():
-        # Python 3.12+ warns when a process with threads forks; the child takes none of their locks.
-        warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
-        process.start()
-    sender.close()
     try:
+        with warnings.catch_warnings(), held_to_fork():
+            # Python 3.12+ warns when a process with threads forks; the child takes none of their
+            # locks.
+            warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
+            process.start()
+        sender.close()
         while True:
             try:
                 kind, value = receiver.recv()
@@ -51,9 +53,12 @@ def run(task: Callable[[], Iterator[T]], where: str) -> Iterator[T]:
                 raise value
             yield value
     finally:
-        process.terminate()
-        process.join()
-        receiver.close()
+        with undisturbed():
+            if process.pid is not None:
+                process.kill()
+                process.join()
+            sender.close()
+            receiver.close()
 
 
 def _translated(task: Callable[[], Iterator[T]], where: str) -> Iterator[T]:
@@ -73,8 +78,7 @@ def _work(
     import resource
 
     receiver.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    leave_to_parent()
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     faulthandler.disable()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
