@@ -304,6 +304,19 @@ def test_an_empty_folder_is_called_so(tmp_path: Path) -> None:
         mnistprep.read(tmp_path)
 
 
+def test_a_dataset_further_inside_is_named_and_not_read(tmp_path: Path) -> None:
+    """As in a clone of Fashion-MNIST's repository, where it is in data/fashion."""
+    for folder in ("benchmark", "data/mnist", "data/private"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "README.md").write_text("hello")
+    write(ODD["odd"], tmp_path / "data" / "fashion", "idx-gz")
+    (tmp_path / "data" / "loop").symlink_to(tmp_path)
+    with pytest.raises(
+        DetectionError, match=r"deeper in it: data/fashion/set_idx-gz \(idx-gz\); give the path"
+    ):
+        mnistprep.read(tmp_path)
+
+
 def test_a_folder_of_one_dataset_is_that_dataset(tmp_path: Path) -> None:
     """A path may be the folder around a dataset; several there are listed."""
     write(ODD["odd"], tmp_path, "npz")

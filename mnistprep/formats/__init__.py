@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +21,13 @@ from mnistprep._files import head
 from mnistprep._progress import Progress
 from mnistprep._text import printable
 from mnistprep.dataset import SPLITS, Dataset
-from mnistprep.errors import DetectionError, MissingDependency, UnknownName, UsageError
+from mnistprep.errors import (
+    DetectionError,
+    MissingDependency,
+    MnistprepError,
+    UnknownName,
+    UsageError,
+)
 from mnistprep.formats._splits import named_split
 
 FORMATS: dict[str, str] = {
@@ -46,6 +53,7 @@ _RESERVED = ("dataset", "path", "progress", "workers")  # arguments of `write` t
 _KNOWN = f"known formats: {', '.join(FORMATS)}"
 _PICTURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"BM", b"GIF8")
 _LOOK = 100  # files of a folder that are looked at to say what they are
+_LOOK_DEEPER = 300  # files and folders in all the folders of a folder
 Verb = Literal["read", "write"]
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -161,6 +169,9 @@ def _unrecognised(path: Path) -> str:
         files = [file for file in inside[:_LOOK] if file.is_file()]
         if found := [f"{file.name} is {words}" for file in files if (words := _foreign.what(file))]:
             return printable("; ".join(found[:3]), 400)
+        if deeper := [f"{place.relative_to(path)} ({name})" for place, name in _deeper(path)]:
+            listed = printable(", ".join(deeper[:6]), 400)
+            return f"nothing here is a dataset, but deeper in it: {listed}; give the path of one"
         return f"nothing here is a dataset; {_KNOWN}" if inside else "an empty folder"
     if not path.is_file():
         return "neither a file nor a folder"
@@ -172,6 +183,25 @@ def _unrecognised(path: Path) -> str:
         )
     told = f"no format recognises these {size:,} bytes{_foreign.quoted(path)}; {_KNOWN}"
     return _foreign.what(path) or told
+
+
+def _deeper(folder: Path) -> list[tuple[Path, str]]:
+    """What is recognised below the entries of a folder; it is named and not read, being a guess."""
+    found: list[tuple[Path, str]] = []
+    waiting, left = [entry for entry in visible(folder) if _is_own_folder(entry)], _LOOK_DEEPER
+    for one in waiting:
+        with suppress(OSError, MnistprepError):  # told of are only those that can be read
+            for entry in visible(one)[:left]:
+                left -= 1
+                if names := matches(entry):
+                    found.append((entry, " or ".join(names)))
+                elif _is_own_folder(entry):
+                    waiting.append(entry)
+    return found
+
+
+def _is_own_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink() and not path.is_mount()
 
 
 def of_target(path: Path) -> str:
