@@ -19,6 +19,7 @@ import stat
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -72,8 +73,9 @@ def appearing(folder: Path, staged: Path) -> Iterator[None]:
         raise
 
 
-def discard_staging() -> None:
-    """Remove what this process stages and could not remove, when there is nothing else to do."""
+def discard_staging(error: BaseException) -> None:
+    """Remove what this process stages and could not remove, with what the error holds open."""
+    traceback.clear_frames(error.__traceback__)
     for folder in list(_staging):
         _discard(folder)
 

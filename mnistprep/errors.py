@@ -20,7 +20,6 @@ what to do. It holds one or two lines, never a traceback.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from mnistprep._text import printable
 
@@ -46,6 +45,8 @@ class UnknownName(UsageError):
     """Raised when a name is not in a table; the message lists the names that are."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        from difflib import get_close_matches  # not before, for the sake of a quick start
+
         names = list(known)
         close = get_close_matches(name, names, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""

@@ -320,7 +320,7 @@ def test_a_signal_at_any_moment_of_staging_leaves_nothing(
                 signal.setitimer(signal.ITIMER_REAL, 0)
             except KeyboardInterrupt:
                 caught += 1
-            _staging.discard_staging()
+            _staging.discard_staging(KeyboardInterrupt())
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

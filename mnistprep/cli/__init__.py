@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -108,14 +106,15 @@ def _failure(error: BaseException) -> Failure | None:
 
 
 def _clean(error: BaseException) -> None:
-    """Remove what was being written and is still there, with what the error holds open."""
+    """Remove what was being written and is still there."""
     if staging := sys.modules.get("mnistprep._staging"):
-        traceback.clear_frames(error.__traceback__)
-        staging.discard_staging()
+        staging.discard_staging(error)
 
 
 def _as_json(ctx: click.Context, message: str, code: int) -> None:
     if ctx.meta.get(JSON):
+        import json  # not before, for the sake of a quick start
+
         with suppress(Failure):  # standard output may be what has failed
             _output.echo(json.dumps({"error": message, "exit_code": code}))
 
