@@ -76,7 +76,7 @@ def test_a_signal_while_the_program_is_loaded_is_a_message(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     """From the moment that the package is there: one line, exit 1."""
-    process = started(tmp_path, "export", "--dataset", "synth:20000,10", "-f", "idx", "-o", "out")
+    process = started(tmp_path, "export", "--dataset", "synth:99999,10", "-f", "idx", "-o", "out")
     wait_for_handler(process)  # on a busy machine a short command would be over by then
     process.send_signal(number)
     assert_interrupted(process, tmp_path)
@@ -93,7 +93,7 @@ def test_a_signal_at_any_moment_of_a_real_process(
     interrupted = 0
     for moment in (0.0, 0.2, 0.6):
         process = started(
-            *(tmp_path, "export", "-f", "imagefolder", "--dataset", "synth:20000,10"),
+            *(tmp_path, "export", "-f", "imagefolder", "--dataset", "synth:99999,10"),
             *("-o", "tree", "--workers", "2", "--quiet"),
         )
         wait_for_handler(process)
@@ -134,7 +134,7 @@ EXPORT = ("export", "--quiet", "-f", "imagefolder", "-o", "out", "--dataset")
 @pytest.mark.parametrize(
     ("how", "arguments", "code", "said"),
     [
-        ("interrupted", (*EXPORT, "synth:20000,10"), 1, "interrupted; nothing partial is left"),
+        ("interrupted", (*EXPORT, "synth:99999,10"), 1, "interrupted; nothing partial is left"),
         ("failed", (*EXPORT, "nowhere"), 2, "nowhere"),
         ("done", (*EXPORT, "synth:20,10"), 0, ""),
     ],

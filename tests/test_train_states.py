@@ -255,13 +255,14 @@ def test_killed_at_any_moment_there_is_always_something_whole(
     leave_a_state(digits, monkeypatch, seed=5)
     earlier = STATE.read_bytes()
     chance, outcomes = random.Random(1), []
-    for _ in range(5):
+    while len(outcomes) < 5 or (len(outcomes) < 30 and not set(outcomes) & {"kept", "begun"}):
         for path in (MODEL, STATE):
             path.unlink(missing_ok=True)
         MODEL.write_bytes(first)
         STATE.write_bytes(earlier)
         process = subprocess.Popen([*line, "--overwrite"], start_new_session=True)
         done = ended(process, chance.uniform(0.3, 1.05) * duration)
+        duration *= 0.8 if done else 1  # the first run may have been a slow one
         found = MODEL.read_bytes()
         assert found in ((whole,) if done else (first, whole))
         if found == whole:
