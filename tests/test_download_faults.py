@@ -157,11 +157,12 @@ def test_dead_hosts_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mirrors that never answer cost one time-out each, the later ones side by side."""
     with black_hole() as one, black_hole() as two, black_hole() as three:
         publish(monkeypatch, (one, two, three))
+        monkeypatch.setattr(_http, "CONNECT_SECONDS", 2.0)  # so that a busy machine does not matter
         begin = time.monotonic()
         with pytest.raises(FetchError) as caught:
             fetch("tiny")
-        assert time.monotonic() - begin < 1.1
-    assert str(caught.value).count("no answer within 0.4 s") == 3
+        assert time.monotonic() - begin < 5.9
+    assert str(caught.value).count("no answer within 2 s") == 3
 
 
 @pytest.mark.parametrize(
