@@ -40,6 +40,7 @@ _HEADER = struct.Struct("100s8s8s8s12s12s8sc100s6s2s32s32s8s8s155s12x")
 _NOBODY = b"0000000"
 _FOLDER = b"5"
 _FILES = (b"0", b"\0", b"7", _FOLDER)  # regular, of two ages; contiguous
+_OF_SEVERAL = b"VDMN"  # GNU's labels of volumes, folders of an incremental dump, continued files
 _BUFFER = 1 << 18  # bytes; small steps of an Inflater are slow
 
 
@@ -262,6 +263,11 @@ def _check_rest(source: Source, where: object) -> None:
 
 def _check_kind(kind: bytes, name: str, told: dict[str, str], where: object) -> None:
     shown = printable(name, 80)
+    if kind in _OF_SEVERAL:
+        raise FormatError(
+            f"{where}: {shown!r} is the label or a part of a backup in several volumes or steps, "
+            "which may not have all; unpack it with GNU tar and pack the files again"
+        )
     if kind not in _FILES:
         raise FormatError(f"{where}: {shown!r} is a link or special file; put a copy in its place")
     if any(key.startswith(_SPARSE) for key in told):

@@ -9,6 +9,9 @@ import io
 import lzma
 import os
 import random
+import shutil
+import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -151,6 +154,22 @@ def test_links_and_devices_are_refused(kind: bytes, tmp_path: Path) -> None:
         archive.addfile(info)
     with pytest.raises(FormatError, match="link or special file"):
         mnistprep.read(tmp_path / "a.tar")
+
+
+GNU_TAR = shutil.which("tar") if sys.platform == "linux" else None
+
+
+@pytest.mark.skipif(GNU_TAR is None, reason="needs GNU tar")
+@pytest.mark.parametrize(
+    "options", [("--label", "digits"), ("--listed-incremental", "when")], ids=str
+)
+def test_a_backup_that_may_not_have_all_is_named(options: tuple[str, ...], tmp_path: Path) -> None:
+    """What GNU tar makes for several volumes or steps; a part of it may lack files."""
+    mnistprep.write(GREY, tmp_path / "set", "imagefolder")
+    line = [str(GNU_TAR), "--create", "--file", "set.tar", *options, "set"]
+    subprocess.run(line, cwd=tmp_path, check=True)
+    with pytest.raises(FormatError, match="several volumes or steps"):
+        mnistprep.read(tmp_path / "set.tar")
 
 
 def test_links_in_a_zip_are_refused(tmp_path: Path) -> None:
