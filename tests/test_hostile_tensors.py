@@ -345,6 +345,7 @@ def first(content: dict[str, Any], change: Any) -> None:
         (lambda c: first(c, lambda w: w.to_sparse()), "_rebuild_sparse_tensor"),
         (lambda c: first(c, lambda w: w.to(torch.complex64)), "not a table of weights"),
         (lambda c: first(c, lambda w: w[:1].clone().expand(w.shape)), "not a plain tensor"),
+        (lambda c: c["state_dict"].update(gate=torch.ones(3)), "'gate', which mlp has none of"),
         (lambda c: c.update(epoch=-1), "expected a number"),
         (lambda c: c.update(epoch=10**700), "more than 255 bytes"),
         (lambda c: c.update(epoch=10**600), "expected a number"),
@@ -363,6 +364,34 @@ def test_a_checkpoint_that_no_run_writes_is_refused(
     """Weights that are not plain tensors and values that no run has are named."""
     with pytest.raises(FormatError, match=words):
         load_checkpoint(changed(trained, tmp_path / "a.pt", change), device="cpu")
+
+
+@pytest.mark.parametrize("kind", ["dataset", "model"])
+def test_a_bit_that_rots_in_a_tensor_is_found(tmp_path: Path, trained: Trained, kind: str) -> None:
+    """PyTorch does not look at the checksums it writes; without them a file is taken as it is."""
+    path, opened = tmp_path / "a.pt", mnistprep.read if kind == "dataset" else load_checkpoint
+    if kind == "dataset":
+        mnistprep.write(DIGITS, path, provenance=False)
+    else:
+        save_checkpoint(trained, path)
+    content = torch.load(path, weights_only=True)
+    before = torch.serialization.get_crc32_options()
+    try:
+        for summed in (True, False):
+            torch.serialization.set_crc32_options(summed)
+            torch.save(content, path)
+            with zipfile.ZipFile(path) as archive:
+                largest = max(archive.infolist(), key=lambda member: member.file_size)
+            rotten = bytearray(path.read_bytes())
+            rotten[largest.header_offset + largest.file_size // 2] ^= 1
+            path.write_bytes(rotten)
+            if summed:
+                with pytest.raises(FormatError, match="damaged PyTorch file: get it again"):
+                    opened(path)
+            else:
+                opened(path)
+    finally:
+        torch.serialization.set_crc32_options(before)
 
 
 @pytest.mark.parametrize("kind", [torch.float8_e4m3fn, torch.bfloat16, torch.float64])

@@ -109,6 +109,8 @@ def restored(path: Path, content: Mapping[str, Any], *, recipe: str | None, devi
         if not _is_state_dict(weights):
             raise DataError(f"{_WEIGHTS} is not a table of weights")
         used = trainer.library(trained.recipe)
+        if others := weights.keys() - used.shapes(trained.model).keys():
+            raise DataError(f"weights {min(others)!r:.80}, which {trained.recipe.name} has none of")
         used.restore(trained.model, weights)
     except (DataError, UnsupportedError) as error:
         raise FormatError(f"{path}: not a whole checkpoint: {error}") from None
