@@ -13,7 +13,7 @@ from typing import Any
 from mnistprep import _croissant, catalog, formats
 from mnistprep._files import refuse_existing
 from mnistprep._text import printable
-from mnistprep.dataset import Dataset, Digest, idx_hashes
+from mnistprep.dataset import SPLITS, Dataset, Digest, idx_hashes
 from mnistprep.errors import FormatError, TargetError
 from mnistprep.formats import _sidecar
 from mnistprep.selection import Selection
@@ -128,6 +128,24 @@ def refuse_unknown(path: Path, *, overwrite: bool) -> None:
     refuse_existing(path, overwrite=overwrite or is_stale(path))
 
 
+def sizes(at: Path, read: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
+    """The sizes of the splits as they were written at a place, and as they were read.
+
+    With `valid` as a part of train, which many forms make of it. Both are empty where no document
+    is there that says so.
+    """
+    path = _beside(at)
+    try:
+        stated = _sidecar.table(path).get("splits") if path.is_file() else None
+    except (OSError, FormatError):  # which `disagreements` tells of
+        stated = None
+    if not isinstance(stated, dict) or not set(SPLITS).issuperset(stated):
+        return {}, {}
+    if not all(type(n) is int and 0 <= n < 1 << 63 for n in stated.values()):
+        return {}, {}
+    return _joined(stated), _joined(read)
+
+
 def disagreements(
     at: Path, shown: Path, found: Dataset | None, digests: Mapping[str, Digest]
 ) -> list[str]:
@@ -137,7 +155,7 @@ def disagreements(
     was read in another way than it was written. digests: those of its splits, in the order that
     they were written in. Nothing where no document lies there.
     """
-    path = at / _sidecar.NAME if at.is_dir() else at.with_name(f"{at.name}.{_sidecar.NAME}")
+    path = _beside(at)
     if not path.is_file():
         return []
     name = printable(str(path).replace(str(at), str(shown)))
@@ -149,6 +167,11 @@ def disagreements(
     if _SUM in content and content != _summed(content):
         wrong.append("changed since it was written; without its `sum` it passes as it is")
     return [f"{name}: {words}" for words in wrong]
+
+
+def _beside(at: Path) -> Path:
+    """Where the document of what lies at a place is."""
+    return at / _sidecar.NAME if at.is_dir() else at.with_name(f"{at.name}.{_sidecar.NAME}")
 
 
 def _not_as_read(

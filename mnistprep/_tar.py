@@ -212,7 +212,13 @@ def members(source: Source, where: object, *, whole: bool = True) -> Iterator[Me
     while len(block := source.take(BLOCK)) == BLOCK:
         if not block[0] and block == _ZEROS:
             if whole:
+                empty = source.at == BLOCK
                 _check_rest(source, where)
+                if empty and source.at > _RECORD:
+                    raise FormatError(
+                        f"{where}: {source.at:,} bytes that are all zero, where an empty archive "
+                        f"has {_RECORD:,} at most; what was in it is lost: get it again"
+                    )
             return
         if not _checked(block):
             raise FormatError(

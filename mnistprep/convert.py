@@ -118,6 +118,7 @@ def locate(
                     return _in_archive(where, format, workers, progress, options)
             found = _found(where, known, workers, progress, options)
             _check_links(found)
+            _check_document(found, progress)
             _note_others(found, format, progress)
             return found
     except DataError as error:
@@ -141,6 +142,7 @@ def _found(
 ) -> Found:
     """What is at a path that is of one of the `known` formats, or of none as a whole."""
     inside = {} if known else formats.within(where)
+    formats.check_splits(where, inside)
     if parts := formats.split_files(inside):
         return _joined(where, *parts, workers, progress, options)
     name, where = formats.detect(where, known, inside)
@@ -169,6 +171,25 @@ def _check_links(found: Found) -> None:
                     f"{path}: a link to {os.readlink(path)}, which is not there; get that file, or "
                     "remove the link"
                 )
+
+
+def _check_document(found: Found, progress: Progress) -> None:
+    """Refuse splits that have become smaller since they were written; say what else has changed.
+
+    In forms that have no end, a part of a file, and even an empty file, is whole to its reader.
+    """
+    read = {name: len(split) for name, split in found.dataset.splits.items()}
+    was, now = _provenance.sizes(found.at, read)
+    for name in was.keys() & now.keys():
+        if now[name] < was[name]:
+            raise FormatError(
+                f"{found.at}: {name} has {now[name]:,} examples, and had {was[name]:,} when it was "
+                "written, says mnistprep.json; get it again, or remove `splits` from that file if "
+                "fewer are meant"
+            )
+    if now != was:
+        before, after = (", ".join(f"{k} {v:,}" for k, v in sizes.items()) for sizes in (was, now))
+        progress.note(f"{found.at}: written with {before} examples, read with {after}")
 
 
 def _note_others(found: Found, format: str | None, progress: Progress) -> None:
@@ -225,6 +246,7 @@ def _in_archive(
         known = formats.matches(inside) if format is None else [format]
         translated = _Translated(progress, shown)
         found = _found(inside, known, workers, translated, options)
+        _check_document(found, translated)
         _note_others(found, format, translated)
     except BaseException as error:
         kept.close()

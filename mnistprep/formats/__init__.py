@@ -138,6 +138,19 @@ def split_files(inside: Mapping[Path, list[str]]) -> tuple[str, dict[str, Path]]
     return formats.pop(), {split: splits[split] for split in SPLITS if split in splits}
 
 
+def check_splits(folder: Path, inside: Mapping[Path, list[str]]) -> None:
+    """Raise DetectionError for a file that is called a split, as others there are, and is none.
+
+    inside: what `within` gives for the folder. Without its train.npz, damaged, a folder's test.npz
+    would pass for all there is.
+    """
+    endings = {file.suffix.lower() for file in inside if file.is_file() and named_split(file.name)}
+    for file in visible(folder) if endings else ():
+        called = named_split(file.name) and file.suffix.lower() in endings
+        if called and file not in inside and not file.is_dir():
+            raise DetectionError(f"{file}: {_unrecognised(file)}; remove it to read the others")
+
+
 def besides(folder: Path, name: str) -> list[str]:
     """The files in a folder of the format `name` that are data of another, to be told of.
 

@@ -146,7 +146,9 @@ def _files(path: Path, progress: Progress = quiet) -> dict[str, Path]:
         return {_split_name(path): path}
     files: dict[str, Path] = {}
     texts = _texts(path)
-    for file in texts:
+    stems = {PACKED.sub("", file.name).rpartition(".")[0] for file in texts}
+    entries = [file for file in sorted(path.glob("[!.]*")) if file.name not in _sidecar.OWN]
+    for file in [file for file in entries if file in texts or (texts and _is_meant(file, stems))]:
         name = _split_name(file)
         if name in files:
             raise FormatError(
@@ -156,10 +158,19 @@ def _files(path: Path, progress: Progress = quiet) -> dict[str, Path]:
         files[name] = file
     if not files:
         raise FormatError(f"{path}: no files of labels and index:value pairs here")
-    others = [file.name for file in sorted(path.glob("[!.]*")) if file not in texts]
-    if others := [name for name in others if name not in _sidecar.OWN]:
+    if others := [file.name for file in entries if file not in files.values()]:
         progress.note(f"{path.name}: left out, as they hold no rows: {', '.join(others[:5])}")
     return {name: files[name] for name in SPLITS if name in files}
+
+
+def _is_meant(file: Path, stems: set[str]) -> bool:
+    """Whether a file without rows is a split by its name: then it is damaged, which reading says.
+
+    stems: what the others are called without their endings, as `mnist` is beside `mnist.t`.
+    """
+    name = PACKED.sub("", file.name)
+    called = name.lower().endswith(SUFFIXES) and named_split(name) is not None
+    return file.is_file() and (called or name in stems or name.lower().endswith(tuple(_ENDINGS)))
 
 
 def _split_name(file: Path) -> str:
