@@ -302,6 +302,7 @@ def first(dataset: Dataset, count: int, classes: tuple[str, ...]) -> Dataset:
             "takes pictures of 28x28, those of small are 20x16",
         ),
         (lambda d: first(d, 1, (*d.classes, "ten")), r"has 10 classes .*, few has 11"),
+        (lambda d: first(d, 1, d.classes[::-1]), r"\(9, 8, .*: the same names for other"),
         (lambda d: first(d, 1, tuple("abcdefgh")), r"has 10 .*, few has 8 \(a, b, c, d, ...\)"),
     ],
 )
