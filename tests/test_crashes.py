@@ -236,7 +236,7 @@ def interrupt(case: str, folder: Path, times: int) -> None:
         for k in range(times):
             kills._lay(job, place)
             process = kills._Child(job, place, "12"[k % 2])
-            while not handles(process.pid, signal.SIGTERM) and not process.ended():
+            while not handles(process.pid, signal.SIGHUP) and not process.ended():
                 pass
             number = SIGNALS[k % 3]
             time.sleep(chance.uniform(0, duration))
