@@ -212,7 +212,9 @@ def _joined(
     stored: dict[str, tuple[Path, str]] = {}
     classes: tuple[str, ...] = ()
     for split, file in files.items():
-        part = _found(file, [name], workers, progress, options).dataset
+        one = _found(file, [name], workers, progress, options)
+        _check_document(one, progress)
+        part = one.dataset
         if len(part.splits) != 1:
             listed = " and ".join(part.splits)
             raise FormatError(f"{file} holds {listed} and is not alone in {where}; give its path")

@@ -101,6 +101,17 @@ def test_the_file_that_is_no_split_is_named(tmp_path: Path) -> None:
         mnistprep.read(tmp_path)
 
 
+def test_a_file_of_a_split_has_a_document_too(tmp_path: Path) -> None:
+    """Where each split is a file, each is held against the document beside it."""
+    for split, examples in DIGITS.splits.items():
+        mnistprep.write(Dataset("x", {split: examples}, DIGITS.classes), tmp_path / f"{split}.npz")
+    assert mnistprep.read(tmp_path).digests() == DIGITS.digests()
+    paper = tmp_path / "test.npz.mnistprep.json"
+    paper.write_text(paper.read_text().replace('"test": 20', '"test": 21'))
+    with pytest.raises(FormatError, match=r"test\.npz: test has 20 examples, and had 21 when"):
+        mnistprep.read(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["mnist", "mnist.t", "mnist_test.svm"])
 def test_rows_of_libsvm_that_are_damaged_are_named(tmp_path: Path, name: str) -> None:
     """Under LIBSVM's own names too; a text that is no split is left out with a note."""
