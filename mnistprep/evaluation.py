@@ -264,7 +264,9 @@ def _classes(trained: Trained, dataset: Dataset, progress: Progress) -> tuple[st
     # Names that only count the labels say nothing of an order; others do.
     labels = {name: label for label, name in enumerate(known)}
     if not numbers and any(labels.get(name, k) != k for k, name in enumerate(there)):
-        raise UsageError(f"the model has {both}: the same names for other labels")
+        raise UsageError(
+            f"the model has {both}: the same names for other labels; put them in its order"
+        )
     progress.note(f"the model has {both}: taken to be the same, by label")
     return known if numbers else there
 
