@@ -273,10 +273,17 @@ def existing(path: Path) -> Path:
 
 
 def head(path: Path, size: int) -> bytes:
-    """The first `size` bytes of a regular file; nothing for anything else (a pipe would block)."""
+    """The first `size` bytes of a regular file; nothing for anything else (a pipe would block).
+
+    Nothing for what is not there either, if only by now: others may work in the same folder.
+    """
     if not path.is_file():
         return b""
-    with path.open("rb") as file:
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return b""
+    with file:
         try:
             return file.read(size)
         except OSError as error:

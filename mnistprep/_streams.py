@@ -46,10 +46,10 @@ def is_packed(path: Path) -> bool:
 
 
 def inflated_head(path: Path, size: int) -> bytes:
-    """The first `size` bytes of a file, after inflation if it is compressed; b"" if damaged."""
+    """The first `size` bytes of a file, after inflation if compressed; b"" if damaged or gone."""
     if compression(start := head(path, size)) is None and compression(head(path, 6)) is None:
         return start
-    with suppress(FormatError), Inflater(path) as stream:
+    with suppress(FormatError, FileNotFoundError), Inflater(path) as stream:
         buffer = bytearray(size)
         return bytes(buffer[: stream.readinto(buffer)])
     return b""

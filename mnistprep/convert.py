@@ -130,6 +130,12 @@ def locate(
             raise
         if error.errno in _temporary.NO_ROOM:  # in reading, only temporary files are written
             raise _temporary.no_room(error, f"to read {where}") from error
+        gone = Path(error.filename or where)
+        own = where == gone or where in gone.parents or where.parent == gone.parent
+        if isinstance(error, FileNotFoundError) and own and not gone.is_symlink():
+            raise FormatError(
+                f"{gone} was replaced or removed while {where} was read; read it again"
+            ) from error
         raise FormatError(f"cannot read {where}: {describe(error)}") from error
 
 

@@ -121,6 +121,40 @@ def test_another_form_takes_the_place_while_others_read(
     assert not list(tmp_path.rglob(".mnistprep-*"))
 
 
+@pytest.mark.parametrize("which", ["npz", "idx", "npy"])
+def test_what_lies_beside_a_file_goes_when_it_is_looked_at(which: str, tmp_path: Path) -> None:
+    """What others take away from the same folder is as if it had not been there."""
+    data = numbered(0)
+    images, labels = data.splits["train"].images, data.splits["train"].labels
+    kept = {"npz": "x.npz", "idx": "train-images-idx3-ubyte", "npy": "x_train.npy"}[which]
+    partner = {"npz": "", "idx": "train-labels-idx1-ubyte", "npy": "y_train.npy"}[which]
+    mnistprep.write(data, tmp_path / "x.npz")
+    for each in ("idx", "idx-gz", "csv"):
+        mnistprep.write(data, tmp_path / each, each)
+        for file in (tmp_path / each).rglob("*.*" if each == "csv" else "*-ubyte*"):
+            file.rename(tmp_path / file.name)
+    np.save(tmp_path / "x_train.npy", images)
+    np.save(tmp_path / "y_train.npy", labels)
+
+    def work(number: int) -> None:
+        gone = []
+
+        def see(event: str, arguments: tuple[object, ...]) -> None:
+            if event == "open" and isinstance(arguments[0], (str, bytes)):
+                path = Path(os.fsdecode(arguments[0]))
+                if path.parent == tmp_path and path.name not in (kept, partner) and path.is_file():
+                    path.unlink()
+                    gone.append(path)
+
+        sys.addaudithook(see)
+        found = mnistprep.read(tmp_path / kept).splits["train"]
+        assert np.array_equal(found.images, images)
+        assert np.array_equal(found.labels, labels)
+        assert gone
+
+    assert together(work, 1) == [""]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("exchange", [True, False])
 @pytest.mark.parametrize("name", KINDS)

@@ -50,6 +50,8 @@ def find(path: Path, name: str = "auto") -> Found:
     several datasets, which are otherwise refused with FormatError.
     """
     if path.is_file():
+        if _role(path) is None:  # which is known without all that lies beside it
+            return Found(path.parent)
         for published, files in _datasets(path.parent, path).items():
             if any(path in same for same in files.values()):
                 pairs = _pairs(path.parent, files)
