@@ -61,20 +61,35 @@ class Interruptible:
         """Whether a signal came within the block."""
         return self._came
 
+    @contextmanager
+    def destructors(self) -> Iterator[None]:
+        """Within, around the block itself, what destructors raise of an interruption is not told.
+
+        They may be those of objects that are half made, which go with the exception's frames.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        self._hook, sys.unraisablehook = sys.unraisablehook, self._lost
+        try:
+            yield
+        finally:
+            sys.unraisablehook = self._hook
+
     def __enter__(self) -> Interruptible:
         if threading.current_thread() is threading.main_thread():  # no other gets signals
             for number in SIGNALS:
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
                     self._before[number] = signal.signal(number, self._interrupt)
-            self._hook, sys.unraisablehook = sys.unraisablehook, self._lost
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._before:
-            sys.unraisablehook = self._hook
         self._last = None
+        if hasattr(signal, "SIGALRM") and signal.SIGALRM in self._before:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # it would end the process
         for number, handler in self._before.items():
             signal.signal(number, self._over if handler is _leave else handler)
+        self._before = {}
 
     def _interrupt(self, number: int, frame: object) -> None:
         now, last = time.monotonic(), self._last
@@ -90,8 +105,13 @@ class Interruptible:
         self._last = now
 
     def _lost(self, unraisable: Any) -> None:
-        if unraisable.exc_type is not KeyboardInterrupt or not hasattr(signal, "setitimer"):
+        if not self._came:
             self._hook(unraisable)
+        elif self._before and unraisable.exc_type is KeyboardInterrupt:
+            self._raise_soon()
+
+    def _raise_soon(self) -> None:
+        if not hasattr(signal, "setitimer"):
             return
         self._before.setdefault(signal.SIGALRM, signal.signal(signal.SIGALRM, self._once_more))
         signal.setitimer(signal.ITIMER_REAL, _SOON)

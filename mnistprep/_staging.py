@@ -73,9 +73,10 @@ def appearing(folder: Path, staged: Path) -> Iterator[None]:
         raise
 
 
-def discard_staging(error: BaseException) -> None:
-    """Remove what this process stages and could not remove, with what the error holds open."""
-    traceback.clear_frames(error.__traceback__)
+def discard_staging(error: BaseException | None) -> None:
+    """Remove what this process stages and could not remove, with what an error holds open."""
+    if error is not None:
+        traceback.clear_frames(error.__traceback__)
     for folder in list(_staging):
         _discard(folder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import signal
@@ -162,7 +163,8 @@ def test_what_comes_into_being_there_is_not_replaced(
     def put(what: object) -> None:
         STATE.write_text("mine")
 
-    mnistprep.train(digits, MODEL, watch=put, overwrite=True, **ASKED)  # too short to keep a state
+    monkeypatch.setattr(runs, "_PAUSE", math.inf)  # no state is kept
+    mnistprep.train(digits, MODEL, watch=put, overwrite=True, **ASKED)
     assert STATE.read_text() == "mine"
     monkeypatch.setattr(runs, "_PAUSE", 0.0)
     STATE.unlink()

@@ -59,6 +59,10 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what a person can cause ends in a message and an exit code."""
         signals = Interruptible()
+        with signals.destructors():
+            return self._invoke(ctx, signals)
+
+    def _invoke(self, ctx: click.Context, signals: Interruptible) -> Any:
         try:
             with signals, _escaped():
                 return super().invoke(ctx)
@@ -74,6 +78,9 @@ class Commands(click.Group):
             failure = Failure(MESSAGE) if came else _failure(error)
             if failure is None:
                 raise
+        finally:
+            if signals.came:  # also when all was done but what a finalizer would have removed
+                _clean(None)
         _as_json(ctx, failure.message, failure.exit_code)
         raise failure
 
@@ -105,7 +112,7 @@ def _failure(error: BaseException) -> Failure | None:
     return None
 
 
-def _clean(error: BaseException) -> None:
+def _clean(error: BaseException | None) -> None:
     """Remove what was being written and is still there."""
     if staging := sys.modules.get("mnistprep._staging"):
         staging.discard_staging(error)
