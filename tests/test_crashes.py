@@ -177,13 +177,13 @@ __main__.run()
 
 
 @pytest.mark.parametrize(
-    ("call", "code"),
+    ("call", "done"),
     [
-        pytest.param("weakref.py __call__", 0, id="finalizer"),  # it removes what was unpacked
-        pytest.param("zipfile.py RLock", 1, id="half-made object"),  # its destructor fails
+        pytest.param("weakref.py __call__", True, id="finalizer"),  # it removes what was unpacked
+        pytest.param("zipfile.py RLock", False, id="half-made object"),  # its destructor fails
     ],
 )
-def test_a_signal_in_what_swallows_exceptions(tmp_path: Path, call: str, code: int) -> None:
+def test_a_signal_in_what_swallows_exceptions(tmp_path: Path, call: str, done: bool) -> None:
     """Destructors and finalizers neither lose it nor say anything of it, and nothing stays."""
     mnistprep.write(mnistprep.load("synth:20,10"), tmp_path / "data.npz")
     shutil.make_archive(str(tmp_path / "data"), "zip", tmp_path, "data.npz")
@@ -196,9 +196,10 @@ def test_a_signal_in_what_swallows_exceptions(tmp_path: Path, call: str, code: i
         text=True,
         timeout=60,
     )
-    message = "Error: interrupted; nothing partial is left behind\n" * code
-    assert (process.returncode, process.stderr) == (code, message)
-    assert (tmp_path / "out.npz").exists() == (code == 0)
+    interrupted = (1, "Error: interrupted; nothing partial is left behind\n")
+    ended = (process.returncode, process.stderr)
+    assert ended == interrupted or (done and ended == (0, ""))  # it may be over before it is told
+    assert (tmp_path / "out.npz").exists() == done
     assert not list((tmp_path / "tmp").iterdir())
 
 
@@ -319,6 +320,8 @@ def at_call(number: int, counted: Path) -> Callable[[], None]:
 
     def at_it(frame: FrameType, event: str, argument: object) -> None:
         nonlocal calls
+        if event not in ("call", "c_return"):  # Python runs no handler right before a call into C
+            return
         calls += 1
         if calls == number:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -340,7 +343,7 @@ def interrupt_calls(case: str, folder: Path, times: int) -> None:
         calls = int(counted.read_text())
         for k in range(times):
             kills._lay(job, place)
-            first = 200 if k % 2 else calls - 1500  # before it, signals are not handled yet
+            first = 200 if k % 2 else calls - 1000  # before it, signals are not handled yet
             number = chance.randint(first, calls)
             process = kills._Child(job, place, "1", before=at_call(number, counted))
             code, said = process.finished(), process.said()
