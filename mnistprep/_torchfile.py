@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import re
+import traceback
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -126,9 +127,12 @@ def save(content: Any, path: Path) -> None:
     with path.open("xb") as file:  # given a path, torch.save would put its name into the bytes
         try:
             torch.save(content, file)
-        except RuntimeError as error:
-            if isinstance(error.__context__, OSError):  # what the system said, such as a full disk
-                raise error.__context__ from None
+        except BaseException as error:
+            # PyTorch's writer, which the frames hold, writes once more when it goes, and ends the
+            # process where that fails.
+            traceback.clear_frames(error.__traceback__)
+            if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
+                raise error.__context__ from None  # what the system said, such as a full disk
             raise
 
 

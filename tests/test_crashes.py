@@ -203,6 +203,37 @@ def test_a_signal_in_what_swallows_exceptions(tmp_path: Path, call: str, done: b
     assert not list((tmp_path / "tmp").iterdir())
 
 
+# Ctrl-C when PyTorch has made its writer, before it is asked to end the file.
+IN_A_WRITER = """
+import sys
+from torch import serialization
+import mnistprep
+
+def interrupted(self, file_like):
+    raise KeyboardInterrupt
+
+serialization._opener.__init__ = interrupted
+try:
+    mnistprep.write(mnistprep.load("synth:20,10"), "out.pt")
+except KeyboardInterrupt:
+    sys.exit("interrupted")
+"""
+
+
+def test_an_interruption_does_not_have_pytorch_end_the_process(tmp_path: Path) -> None:
+    """Its writer writes again when it goes, and aborts where the file is closed by then."""
+    process = subprocess.run(
+        [sys.executable, "-c", IN_A_WRITER],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    assert (process.returncode, process.stderr) == (1, "interrupted\n")
+    assert not list(tmp_path.iterdir())
+
+
 # A signal to the whole group at the first moment of a process that is forked.
 AT_A_FORK = """
 import os, signal, sys
