@@ -19,6 +19,7 @@ import numpy as np
 from mnistprep import _limits
 from mnistprep._arrays import Images, map_bytes, map_file
 from mnistprep._files import head
+from mnistprep._interrupts import undisturbed
 from mnistprep._temporary import temporary_file
 from mnistprep._workers import default_workers
 from mnistprep.errors import FormatError, UsageError
@@ -300,23 +301,30 @@ class Deflater:
         ready = []
         for start in range(0, whole, _BLOCK):
             block = bytes(self._pending[start : start + _BLOCK])
-            self._waiting.append(self._pool.submit(_deflate, block, self._level))
+            # Within the pool's own locks an interruption would have threads wait for ever.
+            with undisturbed():
+                self._waiting.append(self._pool.submit(_deflate, block, self._level))
             if len(self._waiting) > 2 * default_workers():
-                ready.append(self._waiting.popleft().result())
+                ready.append(self._next())
         del self._pending[:whole]
         return b"".join(ready)
 
     def flush(self) -> bytes:
         """All that is left, and the end of the stream."""
         rest = [_deflate(bytes(self._pending), self._level)] if self._pending else []
-        blocks = [future.result() for future in self._waiting]
+        blocks = [self._next() for _ in range(len(self._waiting))]
         self.close()
         end = zlib.compressobj(self._level, zlib.DEFLATED, -15).flush()
         return b"".join([*blocks, *rest, end])
 
     def close(self) -> None:
         """End the threads; blocks that nobody fetched are dropped."""
-        self._pool.shutdown(cancel_futures=True)
+        with undisturbed():
+            self._pool.shutdown(cancel_futures=True)
+
+    def _next(self) -> bytes:
+        with undisturbed():
+            return self._waiting.popleft().result()
 
 
 def _deflate(block: bytes, level: int) -> bytes:

@@ -234,6 +234,44 @@ def test_an_interruption_does_not_have_pytorch_end_the_process(tmp_path: Path) -
     assert not list(tmp_path.iterdir())
 
 
+# Ctrl-C at every call of a function, one after the other, while threads compress.
+WHILE_THREADS_COMPRESS = """
+import itertools, os, signal, sys
+from pathlib import Path
+from mnistprep import _streams
+
+def at_it(frame, event, argument):
+    global calls
+    calls += event in ("call", "c_return")
+    if calls == number and event in ("call", "c_return"):
+        os.kill(os.getpid(), signal.SIGINT)
+
+for number in itertools.count(1):
+    calls = 0
+    sys.setprofile(at_it)
+    try:
+        _streams.write_gzip(Path(f"{number}.gz"), [bytes(2 << 20)], level=1)
+    except KeyboardInterrupt:
+        continue
+    finally:
+        sys.setprofile(None)
+    if calls < number:
+        break
+"""
+
+
+def test_an_interruption_at_any_call_leaves_no_thread_waiting(tmp_path: Path) -> None:
+    """The locks of Python's thread pools and futures do not bear one; ours never sees it there."""
+    process = subprocess.run(
+        [sys.executable, "-c", WHILE_THREADS_COMPRESS],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+    )
+    assert process.returncode == 0, process.stderr
+
+
 # A signal to the whole group at the first moment of a process that is forked.
 AT_A_FORK = """
 import os, signal, sys
