@@ -45,9 +45,9 @@ def _leave(number: int, frame: object) -> None:
 class Interruptible:
     """Within the block every signal does what Ctrl-C does: it raises KeyboardInterrupt, once.
 
-    A repetition changes nothing, so that what cleans up is not disturbed. Where the exception is
-    lost, in a destructor or a callback, it is raised again. Behind the block the process is not to
-    end at once any more, should that have been so: there is an end of the command to be told.
+    A repetition changes nothing, so that what cleans up is not disturbed. Behind the block the
+    process is not to end at once any more, should that have been so: there is an end of the command
+    to be told.
     """
 
     def __init__(self) -> None:
@@ -63,9 +63,10 @@ class Interruptible:
 
     @contextmanager
     def destructors(self) -> Iterator[None]:
-        """Within, around the block itself, what destructors raise of an interruption is not told.
+        """Around the block: an interruption that a destructor or a callback loses is raised again.
 
-        They may be those of objects that are half made, which go with the exception's frames.
+        Anything else that they raise after one is not told: they may be those of half-made objects,
+        which go with the exception's frames, and so behind the block.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -107,14 +108,13 @@ class Interruptible:
     def _lost(self, unraisable: Any) -> None:
         if not self._came:
             self._hook(unraisable)
-        elif self._before and unraisable.exc_type is KeyboardInterrupt:
-            self._raise_soon()
-
-    def _raise_soon(self) -> None:
-        if not hasattr(signal, "setitimer"):
-            return
-        self._before.setdefault(signal.SIGALRM, signal.signal(signal.SIGALRM, self._once_more))
-        signal.setitimer(signal.ITIMER_REAL, _SOON)
+        elif (
+            self._before
+            and unraisable.exc_type is KeyboardInterrupt
+            and hasattr(signal, "setitimer")
+        ):
+            self._before.setdefault(signal.SIGALRM, signal.signal(signal.SIGALRM, self._once_more))
+            signal.setitimer(signal.ITIMER_REAL, _SOON)
 
     def _once_more(self, number: int, frame: object) -> None:
         raise KeyboardInterrupt
